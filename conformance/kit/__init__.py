@@ -1,0 +1,1 @@
+"""Black-box conformance checks: any base URL, standard library HTTP only."""

@@ -1,0 +1,1 @@
+"""The shapes of resources and the means to check them."""

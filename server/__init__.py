@@ -1,0 +1,1 @@
+"""The application: surfaces translate, services act, models know the standards."""

@@ -1,0 +1,1 @@
+"""The imaging service: store, find, retrieve and remove composite instances."""

@@ -1,0 +1,1 @@
+"""The DICOMweb surface (PS3.18)."""

@@ -1,0 +1,1 @@
+"""What HTTP surfaces share: endpoints, calls, answers, negotiation, multipart."""

@@ -1,0 +1,1 @@
+"""The words every layer uses: no I/O, no framework."""

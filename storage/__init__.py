@@ -1,0 +1,1 @@
+"""Keeps records and bytes; knows nothing of health care."""

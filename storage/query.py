@@ -1,0 +1,126 @@
+"""What can be asked of records: a closed union of predicates over their keys, and its reference meaning.
+
+A record's keys map a name to a set of values, each a text or a whole number. A term holds when *some* value of
+its name satisfies it. Texts compare by code point and never equal numbers. `matches` is the reference: every
+adapter is tested against it, so adapters cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias, assert_never
+
+Key: TypeAlias = str | int
+Keys: TypeAlias = Mapping[str, frozenset[Key]]
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    name: str
+    value: Key
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    name: str
+    values: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Values from `low` to `high`, both included; `None` leaves that side open. Both are of one type.
+
+    With both sides open it is `Exists`.
+    """
+
+    name: str
+    low: Key | None
+    high: Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """Texts the pattern covers whole: `*` stands for any run of characters, also none; `?` for exactly one."""
+
+    name: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every term holds; `All(())` holds always."""
+
+    terms: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """Some term holds; `Any(())` holds never."""
+
+    terms: tuple[Predicate, ...]
+
+
+Predicate: TypeAlias = Equals | OneOf | Between | Like | Exists | Not | All | Any
+
+EVERYTHING = All(())
+NOTHING = Any(())
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sort by a key that every record of the collection carries exactly once."""
+
+    name: str
+    descending: bool = False
+
+
+def matches(predicate: Predicate, keys: Keys) -> bool:
+    """Whether a record with these keys satisfies the predicate."""
+    match predicate:
+        case Equals(name, value):
+            return value in keys.get(name, frozenset())
+        case OneOf(name, values):
+            return not keys.get(name, frozenset()).isdisjoint(values)
+        case Between(name, low, high):
+            return any(_within(value, low, high) for value in keys.get(name, frozenset()))
+        case Like(name, pattern):
+            whole = like_to_regex(pattern)
+            return any(isinstance(value, str) and whole.fullmatch(value) for value in keys.get(name, frozenset()))
+        case Exists(name):
+            return bool(keys.get(name))
+        case Not(term):
+            return not matches(term, keys)
+        case All(terms):
+            return all(matches(term, keys) for term in terms)
+        case Any(terms):
+            return any(matches(term, keys) for term in terms)
+        case _:
+            assert_never(predicate)
+
+
+def _within(value: Key, low: Key | None, high: Key | None) -> bool:
+    if isinstance(value, str):
+        above = low is None or (isinstance(low, str) and value >= low)
+        return above and (high is None or (isinstance(high, str) and value <= high))
+    above = low is None or (isinstance(low, int) and value >= low)
+    return above and (high is None or (isinstance(high, int) and value <= high))
+
+
+@lru_cache(maxsize=1024)
+def like_to_regex(pattern: str) -> re.Pattern[str]:
+    """The pattern of `Like` as a regular expression; runs of `*` are folded so that it cannot explode."""
+    pieces = [re.escape(piece).replace(r"\?", ".") for piece in re.split(r"\*+", pattern)]
+    return re.compile(".*".join(pieces), re.DOTALL)
