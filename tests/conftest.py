@@ -1,0 +1,38 @@
+"""Fixtures every suite may use."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real sample data that lies beside a development checkout."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no sample data beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(shared: Path) -> list[dict[str, Any]]:
+    """The index of the real DICOM files: each entry with `path` relative to `shared/data/dicom`."""
+    files: list[dict[str, Any]] = json.loads((shared / "data/dicom/index.json").read_text())["files"]
+    return files
+
+
+def in_ci() -> bool:
+    """In CI nothing may be skipped for want of a service."""
+    return os.environ.get("CI") == "true"
