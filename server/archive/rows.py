@@ -186,7 +186,9 @@ class StoredInstance:
         frames = _decode_frames(head[12])
         bulk = tuple(BulkValue(*each) for each in head[13])
         study, series, uid, sop_class, syntax, name, size, *rest = head[:12]
-        return StoredInstance(study, series, uid, sop_class, syntax, BlobRef(name, size), *rest, frames, bulk)
+        return StoredInstance(
+            study, series, uid, sop_class, syntax, BlobRef(name, size), *rest, frames=frames, bulk=bulk
+        )
 
 
 def default_json(body: bytes) -> bytes:
