@@ -183,11 +183,21 @@ class StoredInstance:
     @staticmethod
     def decode(body: bytes) -> StoredInstance:
         head = orjson.loads(body[: body.index(b"\n")])
-        frames = _decode_frames(head[12])
-        bulk = tuple(BulkValue(*each) for each in head[13])
-        study, series, uid, sop_class, syntax, name, size, *rest = head[:12]
+        study, series, uid, sop_class, syntax, name, size, sha256, start, pixels, inflated, count, frames, bulk = head
         return StoredInstance(
-            study, series, uid, sop_class, syntax, BlobRef(name, size), *rest, frames=frames, bulk=bulk
+            study_instance_uid=study,
+            series_instance_uid=series,
+            sop_instance_uid=uid,
+            sop_class_uid=sop_class,
+            transfer_syntax_uid=syntax,
+            blob=BlobRef(name, size),
+            sha256=sha256,
+            dataset_start=start,
+            pixel_data_start=pixels,
+            inflated=inflated,
+            frame_count=count,
+            frames=_decode_frames(frames),
+            bulk=tuple(BulkValue(*each) for each in bulk),
         )
 
 
