@@ -22,3 +22,7 @@ class VersionConflict(StorageError):
 
 class StoreUnavailable(StorageError):
     """The store cannot be reached, is full, or answers damaged data; the text says which."""
+
+
+class Damaged(StoreUnavailable):
+    """What is stored is not what was written: cut short, changed, or sealed under a key that is not at hand."""
