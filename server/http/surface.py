@@ -16,12 +16,12 @@ from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
-Body: TypeAlias = Bytes | AsyncIterator[Bytes]
+Body: TypeAlias = Bytes | list[Bytes] | AsyncIterator[Bytes]
 
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back: a status, headers, and a body that is whole or a stream.
+    """What goes back: a status, headers, and a body that is whole, in a few pieces, or a stream.
 
     `length` in bytes lets a streamed body carry Content-Length; without it the stream is chunked.
     """

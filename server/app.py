@@ -1,0 +1,106 @@
+"""The assembly: `build_app(settings)` gives the ASGI application, the only place that knows every surface."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from server.assembly import Services, open_services
+from server.dicomweb import problems
+from server.http.application import Receive, Scope, Send, SurfaceApplication
+from server.http.cors import Cors
+from server.kernel.context import LOCAL_ACTOR
+from server.settings import Settings, read_settings
+
+DICOMWEB = "/dicomweb"
+
+_log = logging.getLogger("weft")
+
+
+class Weft:
+    """Hands each request to its surface; whatever belongs to none goes to a small Starlette application.
+
+    The surfaces are plain ASGI and found by prefix, because they answer thousands of requests a second.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._surfaces: dict[str, SurfaceApplication] = {}
+        self._services: Services | None = None
+        self._rest = Starlette(
+            routes=[
+                Route("/", self._home),
+                Route("/healthz", self._healthy),
+                Route("/readyz", self._ready),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            surface = self._surfaces.get("/" + scope["path"].split("/", 2)[1])
+            if surface is not None:
+                await surface(scope, receive, send)
+                return
+        await self._rest(scope, receive, send)  # type: ignore[arg-type]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        services = await open_services(self._settings)
+        self._services = services
+        self._surfaces[DICOMWEB] = SurfaceApplication(
+            prefix=DICOMWEB,
+            endpoints=services.dicomweb().endpoints(),
+            problem=problems.render,
+            actor=LOCAL_ACTOR,
+            cors=Cors.parse(self._settings.cors_origins),
+            offload=services.offload,
+            base_url=self._settings.base_url,
+        )
+        _collect_garbage_seldom()
+        try:
+            yield
+        finally:
+            self._surfaces.clear()
+            await services.close()
+
+    async def _home(self, request: Request) -> Response:
+        base = self._settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
+        return JSONResponse({"name": "Weft", "dicomweb": base + DICOMWEB, "health": base + "/healthz"})
+
+    async def _healthy(self, _: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _ready(self, _: Request) -> Response:
+        """Ready when the records can be read (a load balancer asks this before it sends requests)."""
+        if self._services is None:
+            return PlainTextResponse("starting\n", 503)
+        try:
+            await self._services.stores.records.get("study", ["readiness"])
+        except Exception:
+            _log.exception("not ready")
+            return PlainTextResponse("the store cannot be reached\n", 503)
+        return PlainTextResponse("ready\n")
+
+
+def build_app(settings: Settings) -> Weft:
+    return Weft(settings)
+
+
+def from_environment() -> Weft:
+    """The factory each worker process calls."""
+    return build_app(read_settings())
+
+
+def _collect_garbage_seldom() -> None:
+    """Requests make many short-lived containers and no cycles; a rarer collection takes its pauses off the hot path."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

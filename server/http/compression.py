@@ -1,0 +1,41 @@
+"""Content coding of answers: JSON, XML and HTML shrink to a tenth, images are left alone (RFC 9110 8.4)."""
+
+from __future__ import annotations
+
+import zlib
+
+from server.http.surface import Answer, Call
+from server.kernel.offload import Offload
+
+_SMALLEST = 1400
+"""Below one network packet compression gains nothing."""
+
+_INLINE = 16 << 10
+_WORTH = ("application/dicom+json", "application/json", "application/dicom+xml", "text/", "application/xml")
+
+
+async def compressed(call: Call, answer: Answer, offload: Offload) -> Answer:
+    """The answer, gzip-coded where the client asks for it and it pays."""
+    body = answer.body
+    if not isinstance(body, bytes) or len(body) < _SMALLEST or not (answer.media_type or "").startswith(_WORTH):
+        return answer
+    answer.headers.append(("Vary", "Accept-Encoding"))
+    if not _takes_gzip(call.header("accept-encoding") or ""):
+        return answer
+    answer.body = _gzip(body) if len(body) <= _INLINE else await offload.cpu(_gzip, body)
+    answer.length = None
+    answer.headers.append(("Content-Encoding", "gzip"))
+    return answer
+
+
+def _takes_gzip(accept: str) -> bool:
+    for choice in accept.lower().split(","):
+        coding, _, weight = choice.partition(";")
+        if coding.strip() in ("gzip", "x-gzip"):
+            return weight.replace(" ", "").rstrip("0").rstrip(".") not in ("q=", "q")
+    return False
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()

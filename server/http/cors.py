@@ -1,0 +1,51 @@
+"""Cross-origin requests from browser viewers (the Fetch standard's CORS protocol)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.http.surface import Answer, Call
+
+_EXPOSED = "Content-Location, Content-Range, ETag, Warning, X-Request-Id, X-Total-Count"
+_ALLOWED_HEADERS = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Range"
+_PREFLIGHT_SECONDS = "7200"
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Origins that pages may call from; `*` among them lets every origin, without credentials."""
+
+    origins: frozenset[str]
+
+    @staticmethod
+    def parse(setting: str) -> Cors:
+        return Cors(frozenset(origin.strip().rstrip("/") for origin in setting.split(",") if origin.strip()))
+
+    def headers(self, origin: str) -> list[tuple[str, str]]:
+        """What an answer to a page at `origin` carries; nothing where the origin is not allowed."""
+        if "*" in self.origins:
+            return [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED)]
+        if origin in self.origins:
+            return [
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Expose-Headers", _EXPOSED),
+                ("Vary", "Origin"),
+            ]
+        return []
+
+    def preflight(self, call: Call, methods: list[str]) -> Answer | None:
+        """The answer to a preflight request, or `None` when the call is none."""
+        origin = call.header("origin")
+        if origin is None or call.header("access-control-request-method") is None:
+            return None
+        allowed = self.headers(origin)
+        if not allowed:
+            return Answer(403)
+        return Answer(
+            204,
+            headers=[
+                ("Access-Control-Allow-Methods", ", ".join(methods)),
+                ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
+                ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
+            ],
+        )

@@ -1,0 +1,63 @@
+"""HTTP/1.1 on a socket, with bounds that uvicorn leaves open: how long a request's head may be and may take.
+
+Without them one client could fill memory with an endless header, or hold connections by sending heads byte by byte.
+"""
+
+from __future__ import annotations
+
+from asyncio import BaseTransport, TimerHandle
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 << 10
+"""Longest request line and headers together, give or take one read of the socket."""
+
+HEAD_SECONDS = 30
+"""Longest time from a connection's start, or from a request's first byte, to the end of its headers."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._within_head = True
+        self._head_received = 0
+        self._deadline: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._within_head:
+            return
+        self._head_received += len(data)
+        if self._head_received > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The request's head is longer than {HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._within_head = True
+        self._head_received = 0
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_headers_complete(self) -> None:
+        self._within_head = False
+        self._cancel_deadline()
+        super().on_headers_complete()
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self._within_head and not self.transport.is_closing():
+            self.transport.close()
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,0 +1,70 @@
+"""A request's head is bounded on a real socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from server.http import protocol
+from server.http.protocol import BoundedProtocol
+
+
+async def _application(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(_application, http=BoundedProtocol, lifespan="off", log_level="critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+def _received(connection: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while piece := connection.recv(4096):
+            answer += piece
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+def test_an_ordinary_request_is_answered_twice_on_one_connection(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_an_endless_header_is_cut_off(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        try:
+            for _ in range(4000):
+                connection.sendall(b"a" * 4096)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        assert _received(connection).startswith(b"HTTP/1.1 400")
+
+
+def test_a_head_sent_too_slowly_is_cut_off(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        assert _received(connection) == b""
+
+
+def test_a_connection_that_says_nothing_is_cut_off(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as connection:
+        assert _received(connection) == b""
