@@ -77,7 +77,7 @@ class StudyRow:
     def decode(body: bytes) -> StudyRow:
         head, _, full = body.split(b"\n", 2)
         uid, revision, series, instances, modalities, sop_classes = orjson.loads(head)
-        attributes = levels.without_computed(stored_json.decode(full))
+        attributes = levels.without_computed(Level.STUDY, stored_json.decode(full))
         return StudyRow(uid, revision, attributes, series, instances, tuple(modalities), tuple(sop_classes))
 
 
@@ -115,7 +115,7 @@ class SeriesRow:
     def decode(body: bytes) -> SeriesRow:
         head, _, full = body.split(b"\n", 2)
         study, series, instances, sop_classes = orjson.loads(head)
-        attributes = levels.without_computed(stored_json.decode(full))
+        attributes = levels.without_computed(Level.SERIES, stored_json.decode(full))
         return SeriesRow(study, series, attributes, instances, tuple(sop_classes))
 
 

@@ -1,0 +1,209 @@
+"""Finding studies, series and instances: QIDO-RS and C-FIND without their dialects (PS3.18 10.6, PS3.4 C.4).
+
+A query costs what its answer costs: keys say which rows match, in the order they are given, and the rows are stored
+ready to send. Attributes without a key are matched by reading rows, and attributes of an upper level by first finding
+the studies or series that have them; both are bounded, and beyond the bound the client is asked to narrow the query.
+What the actor may not see is taken out before any limit, offset or count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from server.access.decision import AccessPoint
+from server.archive.answers import revision_of
+from server.archive.result_rows import Shape, datasets, render
+from server.archive.rows import STUDY
+from server.dicom.levels import UPPER, Level
+from server.dicom.matching import satisfies
+from server.dicom.query import Match, Query
+from server.dicom.query_index import Compiled, compile_query
+from server.kernel.context import Context
+from server.kernel.problem import Kind, Problem
+from storage.ports import Blobs, Cursor, Record, Records
+from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Order, Predicate
+
+IMAGING_STUDY = "ImagingStudy"
+"""The resource type access is asked about, at every level."""
+
+DEFAULT_LIMIT = 1000
+MOST_COUNTED = 100
+"""Results beyond the page are counted no further: a count must not cost more than the page."""
+MOST_READ = 20_000
+"""Rows read for one query to match attributes that have no key."""
+MOST_ABOVE = 10_000
+"""Studies or series followed down to what lies below them."""
+
+_PAGE = 100
+_UID_KEY = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.INSTANCE: "SOPInstanceUID"}
+
+
+_Page: TypeAlias = tuple[list[Record], int, bool]
+"""Its records, how many remain beyond them at least, and whether that is all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    rows: list[bytes]
+    """Stored JSON, one object each: give it the base URL with `stored_json.with_base`."""
+    remaining: int
+    """How many more match beyond the page."""
+    is_exact: bool = True
+    """Otherwise at least so many remain: they were not all counted."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    records: Records
+    blobs: Blobs
+    access: AccessPoint
+
+    async def find(
+        self, context: Context, query: Query, *, study: str | None = None, series: str | None = None
+    ) -> Found:
+        """The rows that match, from `query.offset` on, at most `query.limit`; `study` and `series` as in the path."""
+        visible = await self.access.constrain(context, "search", IMAGING_STUDY)
+        if visible == NOTHING:
+            return Found([], 0, warnings=query.warnings)
+        search = _Search(self.records, self.blobs, query, visible, study, series)
+        found, remaining, is_exact = await search.page()
+        in_path = frozenset(level for level, uid in ((Level.STUDY, study), (Level.SERIES, series)) if uid is not None)
+        shape = Shape(query, in_path)
+        rows = await render(shape, found, self.records, self.blobs)
+        return Found(rows, remaining, is_exact, query.warnings)
+
+    async def state(self, context: Context, study: str) -> Hashable | None:
+        """What answers about a study depend on beside the query; `None` when it is not there to be seen."""
+        visible = await self.access.constrain(context, "search", IMAGING_STUDY)
+        if visible == NOTHING:
+            return None
+        found = await self.records.get(STUDY, (study,))
+        return (study, revision_of(found[0].body), visible) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    records: Records
+    blobs: Blobs
+    query: Query
+    visible: Predicate
+    study: str | None
+    series: str | None
+
+    async def page(self) -> _Page:
+        """The records of the page asked for, and how many match beyond it."""
+        level = self.query.level
+        own = compile_query(self.query, level)
+        if own.residual or any(compile_query(self.query, upper).asks for upper in UPPER[level]):
+            return await self._read_page()
+        return await self._indexed_page(self._within(level, own.predicate))
+
+    async def _indexed_page(self, predicate: Predicate) -> _Page:
+        level, offset = self.query.level, self.query.offset
+        limit = DEFAULT_LIMIT if self.query.limit is None else self.query.limit
+        found: list[Record] = []
+        more = True
+        if limit:
+            page = await self.records.find(level.value, predicate, order=self._order(level), skip=offset, limit=limit)
+            found, more = page.records, page.next is not None
+        if not more:
+            return found, 0, True
+        most = offset + len(found) + MOST_COUNTED
+        counted = await self.records.count(level.value, predicate, at_most=most)
+        return found, max(0, counted - offset - len(found)), counted < most
+
+    async def _read_page(self) -> _Page:
+        """The page where matching takes reading: reading ends with the page, so what remains is not counted."""
+        limit = DEFAULT_LIMIT if self.query.limit is None else self.query.limit
+        skip, found = self.query.offset, list[Record]()
+        async with aclosing(self._matching(self.query.level)) as pages:
+            async for records in pages:
+                skipped = min(skip, len(records))
+                skip -= skipped
+                found += records[skipped:]
+                if len(found) >= limit:
+                    return found[:limit], len(found) - limit, False
+        return found, 0, True
+
+    async def _matching(self, level: Level) -> AsyncGenerator[list[Record], None]:
+        """The records of a level that satisfy the query at this level and those above, page by page."""
+        compiled = compile_query(self.query, level)
+        read = 0
+        async with aclosing(self._scopes(level)) as scopes:
+            async for scope in scopes:
+                predicate = self._within(level, All((scope, compiled.predicate)))
+                async with aclosing(self._pages(level, predicate)) as pages:
+                    async for records in pages:
+                        read += len(records)
+                        if read > MOST_READ:
+                            raise _too_broad("look into too many rows")
+                        yield await self._satisfying(level, compiled, records)
+
+    async def _scopes(self, level: Level) -> AsyncGenerator[Predicate, None]:
+        """What restricts a level to the studies and series that satisfy the query, a batch of them at a time."""
+        asking = [upper for upper in UPPER[level] if compile_query(self.query, upper).asks]
+        if not asking:
+            yield EVERYTHING
+            return
+        above, followed = asking[-1], 0
+        async with aclosing(self._matching(above)) as pages:
+            async for records in pages:
+                followed += len(records)
+                if followed > MOST_ABOVE:
+                    raise _too_broad(f"follow more than {MOST_ABOVE} results of the {above.value} level")
+                if records:
+                    yield OneOf(_UID_KEY[above], tuple(record.id for record in records))
+
+    async def _pages(self, level: Level, predicate: Predicate) -> AsyncGenerator[list[Record], None]:
+        cursor: Cursor | None = None
+        while True:
+            page = await self.records.find(level.value, predicate, order=self._order(level), after=cursor, limit=_PAGE)
+            yield page.records
+            cursor = page.next
+            if cursor is None:
+                return
+            await asyncio.sleep(0)
+
+    async def _satisfying(self, level: Level, compiled: Compiled, records: list[Record]) -> list[Record]:
+        if not compiled.residual or not records:
+            return records
+        read = await datasets(level, compiled.residual, records, self.records, self.blobs)
+        return _judged(compiled.residual, records, read)
+
+    def _within(self, level: Level, predicate: Predicate) -> Predicate:
+        """The predicate, within the study and series of the path and what the actor may see."""
+        terms: list[Predicate] = []
+        if self.series is not None and level is not Level.STUDY:
+            terms.append(Equals(_UID_KEY[Level.SERIES], self.series))
+        if self.study is not None:
+            terms.append(Equals(_UID_KEY[Level.STUDY], self.study))
+        terms += [term for term in (predicate, self.visible) if term != EVERYTHING]
+        return terms[0] if len(terms) == 1 else All(tuple(terms))
+
+    def _order(self, level: Level) -> Sequence[Order]:
+        """Newest studies first; series and instances of one study by number; across studies as the store keeps them."""
+        match level:
+            case Level.STUDY:
+                return _NEWEST_FIRST
+            case Level.SERIES:
+                return _BY_SERIES if self.study is not None else ()
+            case Level.INSTANCE:
+                return _BY_INSTANCE if self.study is not None else ()
+
+
+_NEWEST_FIRST = (Order("StudyDateTime", descending=True),)
+_BY_SERIES = (Order("SeriesOrder"),)
+_BY_INSTANCE = (Order("InstanceOrder"),)
+
+
+def _judged(residual: Sequence[Match], records: Sequence[Record], read: Sequence[dict[str, object]]) -> list[Record]:
+    return [record for record, dataset in zip(records, read, strict=True) if satisfies(residual, dataset)]
+
+
+def _too_broad(why: str) -> Problem:
+    return Problem(Kind.TOO_LARGE, f"The query would {why}; narrow it by study, patient, date or modality.")
