@@ -28,6 +28,15 @@ def date_key(text: str) -> str | None:
     return text if _is_day(int(text[:4]), int(text[4:6]), int(text[6:])) else None
 
 
+def date_end(text: str) -> str | None:
+    """The upper end of a range of dates: clients write `YYYYMM31` for the end of any month, and mean it."""
+    text = text.strip(" \0")
+    month, day = text[:6], text[6:]
+    if len(text) == 8 and day in ("29", "30", "31") and date_key(month + "01"):
+        return date_key(text) or month + _last_day(month)
+    return date_key(text)
+
+
 def time_key(text: str) -> str | None:
     """`HHMMSS[.f]`, also from the ACR-NEMA form `HH:MM:SS`; `None` for what is no time."""
     found = _TIME.fullmatch(text.strip(" \0"))
@@ -128,8 +137,8 @@ def _end_in_utc(digits: str, key: str) -> str:
     return shifted(last, round(moved.total_seconds() / 60)) + AFTER
 
 
-def _last_day(month: str) -> int:
-    return next(day for day in (31, 30, 29, 28) if date_key(f"{month}{day}"))
+def _last_day(month: str) -> str:
+    return next(day for day in ("31", "30", "29", "28") if date_key(month + day))
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

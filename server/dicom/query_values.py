@@ -160,7 +160,7 @@ def _dates(name: str, text: str) -> Span:
         day = _needed(name, text, dates.date_key(low))
         return Span(day, day)
     first = _needed(name, text, dates.date_key(low)) if low.strip() else None
-    last = _needed(name, text, dates.date_key(high)) if high.strip() else None
+    last = _needed(name, text, dates.date_end(high)) if high.strip() else None
     return _ordered(name, text, Span(first, last))
 
 
