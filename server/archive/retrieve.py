@@ -1,0 +1,173 @@
+"""The retrieve service: finds instances an actor may read, and opens their files and metadata (PS3.18 10.4).
+
+What is stored is served: a file is copied from its blob, metadata from its record, and neither is parsed. An object
+that is absent and one the actor may not see give the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from server.access.decision import AccessPoint
+from server.archive.answers import revision_of
+from server.archive.metadata import load_metadata
+from server.archive.rows import INSTANCE, STUDY, StoredInstance
+from server.kernel.context import Context
+from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
+from storage.errors import NotFound
+from storage.ports import BlobRef, Blobs, Bytes, Cursor, Record, Records
+from storage.query import EVERYTHING, All, Equals, Order, Predicate
+
+STREAMED = 4 << 20
+"""Files longer than this are sent as they are read; shorter ones are held whole for a moment."""
+
+_PAGE = 1000
+_RESOURCE = "ImagingStudy"
+_ORDER = (Order("InstanceOrder"),)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedInstance:
+    """What an answer of many instances needs to know of each before it opens any."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    blob: BlobRef
+    frame_count: int
+
+    @property
+    def path(self) -> str:
+        return f"/studies/{self.study_instance_uid}/series/{self.series_instance_uid}/instances/{self.sop_instance_uid}"
+
+    @staticmethod
+    def of(row: StoredInstance) -> ListedInstance:
+        return ListedInstance(
+            row.study_instance_uid,
+            row.series_instance_uid,
+            row.sop_instance_uid,
+            row.sop_class_uid,
+            row.transfer_syntax_uid,
+            row.blob,
+            row.frame_count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Retriever:
+    records: Records
+    blobs: Blobs
+    access: AccessPoint
+    offload: Offload
+
+    async def visible(self, context: Context) -> Predicate:
+        """Which instances the actor may read."""
+        return await self.access.constrain(context, "read", _RESOURCE)
+
+    async def instance(self, context: Context, study: str, series: str, uid: str) -> StoredInstance:
+        """The instance, or NOT_FOUND; it must lie in the study and series named."""
+        visible = await self.visible(context)
+        if visible == EVERYTHING:
+            found = await self.records.get(INSTANCE, [uid])
+        else:
+            found = (await self.records.find(INSTANCE, All((Equals("SOPInstanceUID", uid), visible)), limit=1)).records
+        if found:
+            instance = StoredInstance.decode(found[0].body)
+            if instance.series_instance_uid == series and instance.study_instance_uid == study:
+                return instance
+        raise Problem(Kind.NOT_FOUND, "No such instance in this series.")
+
+    async def listed(self, context: Context, study: str, series: str | None = None) -> list[ListedInstance]:
+        """The instances of a study or series in order, or NOT_FOUND when there is none."""
+        found: list[ListedInstance] = []
+        async for page in self._pages(await self.visible(context), study, series):
+            found += [ListedInstance.of(StoredInstance.decode(record.body)) for record in page]
+        return found
+
+    async def by_uid(self, uid: str) -> StoredInstance:
+        """An instance that `listed` gave, with all that is known of it."""
+        found = await self.records.get(INSTANCE, [uid])
+        if not found:
+            raise Problem(Kind.NOT_FOUND, "The instance is no longer there.")
+        return StoredInstance.decode(found[0].body)
+
+    async def revision(self, study: str) -> str:
+        """The validator of everything derived from the study, or NOT_FOUND."""
+        found = await self.records.get(STUDY, [study])
+        if not found:
+            raise Problem(Kind.NOT_FOUND, "No such study.")
+        return revision_of(found[0].body)
+
+    async def metadata(self, uids: Sequence[str]) -> list[bytes]:
+        """The data sets of these instances as stored JSON."""
+        return await load_metadata(self.records, self.blobs, uids)
+
+    async def metadata_pages(
+        self, visible: Predicate, study: str, series: str | None, size: int
+    ) -> AsyncGenerator[list[bytes], None]:
+        """The data sets of a study or series in order, `size` at a time; NOT_FOUND when there is none."""
+        async for page in self._pages(visible, study, series, size):
+            yield await self.metadata([record.id for record in page])
+
+    async def fetch(self, blob: BlobRef, start: int = 0, length: int | None = None) -> Bytes:
+        """Bytes the caller can afford to hold."""
+        try:
+            return await self.blobs.fetch(blob, start=start, length=length)
+        except NotFound:
+            raise _vanished() from None
+
+    async def open(self, blob: BlobRef, start: int = 0, length: int | None = None) -> Bytes | AsyncIterator[Bytes]:
+        """Bytes of a blob: whole when they are few, else a stream whose beginning has been read."""
+        if (blob.size - start if length is None else length) <= STREAMED:
+            return await self.fetch(blob, start, length)
+        return await begun(self.blobs.read(blob, start=start, length=length))
+
+    async def _pages(
+        self, visible: Predicate, study: str, series: str | None, size: int = _PAGE
+    ) -> AsyncIterator[list[Record]]:
+        predicate = _below(study, series, visible)
+        after: Cursor | None = None
+        page = await self.records.find(INSTANCE, predicate, order=_ORDER, limit=size)
+        if not page.records:
+            raise Problem(Kind.NOT_FOUND, "No such study." if series is None else "No such series in this study.")
+        yield page.records
+        while (after := page.next) is not None:
+            page = await self.records.find(INSTANCE, predicate, order=_ORDER, after=after, limit=size)
+            yield page.records
+
+
+async def begun(stream: AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
+    """The same stream after its first piece was read, so that what fails at once fails before an answer begins."""
+    try:
+        first = await anext(stream, b"")
+    except NotFound:
+        raise _vanished() from None
+    return _resumed(first, stream)
+
+
+async def _resumed(first: Bytes, stream: AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
+    try:
+        yield first
+        async for piece in stream:
+            yield piece
+    finally:
+        end = getattr(stream, "aclose", None)
+        if end is not None:
+            await end()
+
+
+def _below(study: str, series: str | None, visible: Predicate) -> Predicate:
+    terms: list[Predicate] = [Equals("StudyInstanceUID", study)]
+    if series is not None:
+        terms.insert(0, Equals("SeriesInstanceUID", series))
+    if visible != EVERYTHING:
+        terms.append(visible)
+    return All(tuple(terms)) if len(terms) > 1 else terms[0]
+
+
+def _vanished() -> Problem:
+    return Problem(Kind.NOT_FOUND, "The instance is no longer there.")
