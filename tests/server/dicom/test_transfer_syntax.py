@@ -9,10 +9,12 @@ from server.dicom import transfer_syntax
 from server.dicom.transfer_syntax import Loss
 
 
-@pytest.mark.parametrize("syntax", transfer_syntax.known(), ids=lambda each: each.uid)
+# Pydicom's table ends before the newest, and the referenced ones have no pixels of their own.
+KNOWN_TO_PYDICOM = [each for each in transfer_syntax.known() if each.uid in UID_dictionary and not each.referenced]
+
+
+@pytest.mark.parametrize("syntax", KNOWN_TO_PYDICOM, ids=lambda each: each.uid)
 def test_flags_agree_with_pydicom_where_it_knows_the_syntax(syntax: transfer_syntax.TransferSyntax) -> None:
-    if syntax.uid not in UID_dictionary or syntax.referenced:
-        pytest.skip("newer than pydicom's table, or without pixels of its own")
     known = UID(syntax.uid)
     assert known.is_transfer_syntax
     assert syntax.encapsulated == known.is_encapsulated
