@@ -95,9 +95,7 @@ def _recode(
     data = bytes(raw)
     if stored == EXPLICIT_BIG and wanted == EXPLICIT_LITTLE:
         return native.little_endian_frame(data, description, stored, bit_offset=bit_offset)
-    frame = codecs.decode(
-        data, description, stored, max_pixels=max_pixels, bit_offset=bit_offset, threads=THREADS
-    )
+    frame = codecs.decode(data, description, stored, max_pixels=max_pixels, bit_offset=bit_offset, threads=THREADS)
     if wanted == EXPLICIT_LITTLE:
         return native.frame_bytes(frame.samples, description)
     return encode_frame(frame, description, wanted, threads=THREADS)

@@ -16,6 +16,7 @@ from server.archive.rows import INSTANCE, STUDY, StoredInstance
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
+from server.kernel.streams import Owning
 from storage.errors import NotFound
 from storage.ports import BlobRef, Blobs, Bytes, Cursor, Record, Records
 from storage.query import EVERYTHING, All, Equals, Order, Predicate
@@ -140,24 +141,19 @@ class Retriever:
             yield page.records
 
 
-async def begun(stream: AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
+async def begun(stream: AsyncIterator[Bytes]) -> AsyncGenerator[Bytes, None]:
     """The same stream after its first piece was read, so that what fails at once fails before an answer begins."""
     try:
         first = await anext(stream, b"")
     except NotFound:
         raise _vanished() from None
-    return _resumed(first, stream)
+    return Owning(_resumed(first, stream), stream)
 
 
-async def _resumed(first: Bytes, stream: AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
-    try:
-        yield first
-        async for piece in stream:
-            yield piece
-    finally:
-        end = getattr(stream, "aclose", None)
-        if end is not None:
-            await end()
+async def _resumed(first: Bytes, stream: AsyncIterator[Bytes]) -> AsyncGenerator[Bytes, None]:
+    yield first
+    async for piece in stream:
+        yield piece
 
 
 def _below(study: str, series: str | None, visible: Predicate) -> Predicate:

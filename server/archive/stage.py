@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from server.archive.rows import FRAMES_INLINE, StoredInstance
 from server.dicom import levels, part10, stored_json
 from server.dicom.frames import EncapsulatedFrames
-from server.dicom.instance import Instance, Irregularity
+from server.dicom.instance import DicomJson, Instance, Irregularity
 from server.dicom.levels import Level
 from server.dicom.uid import is_uid
 from server.kernel.offload import Offload
@@ -227,8 +227,13 @@ def _staged(number: int, instance: Instance, sha256: str, content: bytes | BlobR
         levels.attributes_of(Level.SERIES, dataset),
         {tag: dataset[tag] for tag in _DEFAULT if tag in dataset and "BulkDataURI" not in dataset[tag]},
         stored_instance(slim, sha256, BlobRef("", 0)).keys(dataset),
-        stored_json.encode(dataset, bulk_root=root),
+        stored_json.encode(_served(dataset, instance.transfer_syntax_uid), bulk_root=root),
     )
+
+
+def _served(dataset: DicomJson, transfer_syntax_uid: str) -> DicomJson:
+    """The data set with Available Transfer Syntax UID, without which viewers try one syntax after another."""
+    return levels.in_order({**dataset, "00083002": {"vr": "UI", "Value": [transfer_syntax_uid]}})
 
 
 def check_study(staged: Staged, study: str | None) -> None:

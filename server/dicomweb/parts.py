@@ -21,6 +21,7 @@ from server.http.multipart import (
 )
 from server.http.surface import Answer, Bytes, Call
 from server.kernel.problem import Kind, Problem
+from server.kernel.streams import Owning, close
 
 Headers: TypeAlias = Sequence[tuple[str, str]]
 Content: TypeAlias = Bytes | AsyncIterator[Bytes]
@@ -69,6 +70,18 @@ def multipart_one(content: Bytes, part_type: str, label: str, location: str, tag
     )
 
 
+def multipart_part(part: OutgoingPart, part_type: str, headers: Headers = ()) -> Answer:
+    """One part as a multipart of its own, its body a stream or in memory."""
+    boundary = new_boundary()
+    length = len(part.body) if isinstance(part.body, bytes | bytearray | memoryview) else part.length
+    total = None if length is None else part_length(boundary, part.headers, length) + len(closing(boundary))
+    return streamed(Owning(_alone(part), part.body), part_type, headers, boundary=boundary, length=total)
+
+
+async def _alone(part: OutgoingPart) -> Parts:
+    yield part
+
+
 def multipart(
     pieces: Sequence[Piece], part_type: str, headers: Headers = (), *, status: int = 200, most: int = MOST
 ) -> Answer:
@@ -90,7 +103,8 @@ def streamed(
     """A multipart answer of parts as they come."""
     boundary = boundary or new_boundary()
     media_type = multipart_type(part_type, boundary)
-    return Answer(status, _encoded(boundary, parts), media_type, [*headers, ("Vary", "Accept")], length)
+    body = Owning(encode_parts(boundary, parts), parts)
+    return Answer(status, body, media_type, [*headers, ("Vary", "Accept")], length)
 
 
 def _length(boundary: str, pieces: Sequence[Piece]) -> int | None:
@@ -117,14 +131,13 @@ async def begun(parts: Parts, empty: Problem) -> Parts:
     first = await anext(parts, None)
     if first is None:
         raise empty
-    return _resumed(first, parts)
+    return Owning(_resumed(first, parts), parts)
 
 
 async def _resumed(first: OutgoingPart, parts: Parts) -> Parts:
-    async with aclosing(parts):
-        yield first
-        async for part in parts:
-            yield part
+    yield first
+    async for part in parts:
+        yield part
 
 
 def unchanged(call: Call, tag: str) -> Answer | None:
@@ -149,16 +162,3 @@ async def outgoing(pieces: Iterable[Piece], most: int = MOST) -> Parts:
                 yield part
             finally:
                 await close(part.body)
-
-
-async def close(content: Content) -> None:
-    """Let a stream that may not have been read to its end give back what it holds."""
-    end = getattr(content, "aclose", None)
-    if end is not None:
-        await end()
-
-
-async def _encoded(boundary: str, parts: Parts) -> AsyncGenerator[Bytes, None]:
-    async with aclosing(parts):
-        async for chunk in encode_parts(boundary, parts):
-            yield chunk

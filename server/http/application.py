@@ -104,7 +104,14 @@ class SurfaceApplication:
         host = call.header("host") or ""
         if not _HOST.fullmatch(host):
             raise Problem(Kind.INVALID, "The Host header is not a host name.")
-        return f"{call.scope['scheme']}://{host}{self._prefix}"
+        return f"{call.scope['scheme']}://{host}{_port_left_out(call, host)}{self._prefix}"
+
+
+def _port_left_out(call: Call, host: str) -> str:
+    """Some clients (dicomweb-client for one) leave it out of Host; it is known where the host is this very socket."""
+    address, port = call.scope.get("server") or (host, None)
+    is_here = host.strip("[]") == address or (host == "localhost" and address in ("127.0.0.1", "::1"))
+    return f":{port}" if is_here and port not in (None, 80, 443) else ""
 
 
 def _methods(methods: Mapping[str, Endpoint]) -> list[str]:
@@ -125,9 +132,9 @@ async def _send(call: Call, answer: Answer, send: Send) -> None:
         await _close(body)
         await send({"type": "http.response.body"})
     elif isinstance(body, list):
-        for piece in body:
+        for piece in body[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body"})
+        await send({"type": "http.response.body", "body": body[-1] if body else b""})
     elif isinstance(body, bytes | bytearray | memoryview):
         await send({"type": "http.response.body", "body": body})
     else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -247,7 +247,7 @@ def encode_whole(boundary: str, pieces: Iterable[tuple[Headers, Bytes]]) -> list
     return [*body, closing(boundary)]
 
 
-async def encode_parts(boundary: str, outgoing: AsyncIterator[OutgoingPart]) -> AsyncIterator[Bytes]:
+async def encode_parts(boundary: str, outgoing: AsyncIterator[OutgoingPart]) -> AsyncGenerator[Bytes, None]:
     """A multipart body as a stream; what stands between two bodies goes out in one piece."""
     between = b""
     async for part in outgoing:

@@ -54,7 +54,7 @@ class EncryptedBlobs:
         self._keys = keys
         self._threads = threads
         self._algorithm = algorithm
-        self._piece = PIECE if self._cached else 4 * PIECE
+        self._piece = PIECE if self._cached else 2 * PIECE
         self._scratch = memoryview(bytearray(sealed_size(_ON_LOOP + 2 * CHUNK)))
         """For sealed bytes on their way through the loop: fresh memory each time would cost more than opening them."""
 

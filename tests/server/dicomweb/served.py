@@ -147,4 +147,3 @@ async def served(
             offload=archive.offload,
         )
         yield Served(archive, app, answers)
-

@@ -133,7 +133,9 @@ def test_octets_are_the_pixels_whatever_the_transfer_syntax(tmp_path: Path, name
         asked = ",".join(str(number + 1) for number in range(frames))
         for accept in (OCTETS, f"{OCTETS}; transfer-syntax={EXPLICIT}", "*/*"):
             parts = (await server.get(f"{path_of(dataset)}/frames/{asked}", accept)).parts()
-            assert [part.body for part in parts] == [frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in array]
+            assert [part.body for part in parts] == [
+                frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in array
+            ]
         alone = await server.get(f"{path_of(dataset)}/frames/1", "application/octet-stream")
         assert alone.body == parts[0].body
 
@@ -146,7 +148,8 @@ def test_any_transfer_syntax_is_the_stored_codestream_under_its_own_type(tmp_pat
 
     async def check(server: Served) -> None:
         for accept in (f"{OCTETS}; transfer-syntax=*", 'multipart/related; type="image/dicom-rle"',
-                       'multipart/related; type="image/x-dicom-rle"', 'multipart/related; type="*/*"; transfer-syntax=*',
+                       'multipart/related; type="image/x-dicom-rle"',
+                       'multipart/related; type="*/*"; transfer-syntax=*',
                        f'multipart/related; type="image/*"; transfer-syntax={RLE}'):  # fmt: skip
             got = await server.get(FRAMES + "1,2", accept)
             for part in got.parts():

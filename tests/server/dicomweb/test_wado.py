@@ -1,11 +1,11 @@
-"""Retrieve Study, Series and Instance: bytes as stored, transcoding, per part decisions, and everything clients send."""
+"""Retrieve Study, Series and Instance: bytes as stored, transcoding, choices per part, and what clients send."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydicom.data import get_testdata_file
 
 from server.access.decision import AccessPoint
 from server.archive import recode, retrieve
+from server.dicomweb import wado
 from server.kernel.context import Actor
 from server.kernel.problem import Kind
 from storage.query import Equals, Predicate
@@ -66,7 +67,8 @@ def test_any_transfer_syntax_gives_back_what_was_stored(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize(
-    "name", ["MR_small_bigendian.dcm", "MR_small_implicit.dcm", "image_dfl.dcm", "JPEG2000.dcm", "SC_rgb_rle_2frame.dcm"]
+    "name",
+    ["MR_small_bigendian.dcm", "MR_small_implicit.dcm", "image_dfl.dcm", "JPEG2000.dcm", "SC_rgb_rle_2frame.dcm"],
 )
 def test_by_default_an_instance_comes_in_explicit_little_endian(tmp_path: Path, name: str) -> None:
     content = bundled(name)
@@ -266,7 +268,12 @@ def test_what_cannot_be_given_is_not_acceptable(tmp_path: Path, path: str, accep
 @pytest.mark.parametrize("tail", ["", "/metadata", "/rendered", "/thumbnail", "/bulkdata", "/pixeldata"])
 def test_what_is_not_there_is_not_found_and_what_is_no_uid_is_refused(tmp_path: Path, tail: str) -> None:
     async def check(server: Served) -> None:
-        for path in ("/studies/1.9", STUDY + "/series/1.9", SERIES + "/instances/1.9", f"/studies/1.9{ONE[len(STUDY):]}"):
+        for path in (
+            "/studies/1.9",
+            STUDY + "/series/1.9",
+            SERIES + "/instances/1.9",
+            f"/studies/1.9{ONE[len(STUDY) :]}",
+        ):
             assert (await server.get(path + tail)).status == 404, path
         for path in ("/studies/x", STUDY + "/series/1..2", SERIES + "/instances/1.2/", "/studies/" + "1" * 65):
             assert (await server.get(path + tail)).status in (400, 404), path
@@ -291,7 +298,12 @@ def test_a_client_that_has_an_instance_is_not_sent_it_again(tmp_path: Path) -> N
 
 def test_head_tells_everything_but_the_body(tmp_path: Path) -> None:
     async def check(server: Served) -> None:
-        for path, accept in ((ONE, ANY_DICOM), (STUDY, ANY_DICOM), (ONE + "/metadata", None), (ONE + "/frames/1", OCTETS)):
+        for path, accept in (
+            (ONE, ANY_DICOM),
+            (STUDY, ANY_DICOM),
+            (ONE + "/metadata", None),
+            (ONE + "/frames/1", OCTETS),
+        ):
             got, head = await server.get(path, accept), await server.get(path, accept, method="HEAD")
             assert head.status == 200
             assert head.body == b""
@@ -301,11 +313,40 @@ def test_head_tells_everything_but_the_body(tmp_path: Path) -> None:
     run(tmp_path, [samples.written(samples.image())], check)
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize(("path", "accept"), [(ONE, ANY_DICOM), (ONE, "application/dicom"), (STUDY, ANY_DICOM)])
+def test_every_file_that_is_opened_is_closed(
+    tmp_path: Path, path: str, accept: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (retrieve, wado):
+        monkeypatch.setattr(module, "STREAMED", 10)
+    content = samples.written(samples.image())
+    still_open: list[int] = []
+
+    async def read(*_: Any, **__: Any) -> AsyncIterator[bytes]:
+        still_open.append(1)
+        try:
+            for place in range(0, len(content), 100):
+                yield content[place : place + 100]
+        finally:
+            still_open.pop()
+
+    async def check(server: Served) -> None:
+        server.archive.blobs.instead["read"] = read
+        got = await server.get(path, accept, method=method)
+        assert got.status == 200
+        assert not still_open
+        if method == "GET":
+            assert content in got.body
+
+    run(tmp_path, [content], check)
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_range_of_a_file_alone(tmp_path: Path, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     content = samples.written(samples.image())
     if streamed:
-        for module in (retrieve, __import__("server.dicomweb.wado", fromlist=["wado"])):
+        for module in (retrieve, wado):
             monkeypatch.setattr(module, "STREAMED", 10)
 
     async def check(server: Served) -> None:

@@ -1,0 +1,69 @@
+"""Settings: read from the environment, overridden by options, refused with a text that helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.commands.configuration import setting_lines, settings_help
+from server.settings import Settings, SettingsError, read_settings
+
+
+def test_defaults_serve_loopback_from_the_data_folder() -> None:
+    settings = read_settings({})
+    assert settings == Settings()
+    assert settings.host == "127.0.0.1"
+    assert settings.records_url == f"sqlite:///{Path('data/weft.sqlite').resolve()}"
+    assert settings.blobs_url == f"file://{Path('data/blobs').resolve()}"
+    assert settings.key_file == Path("data/master.key")
+    assert not settings.tls
+
+
+def test_variables_are_read() -> None:
+    given = {"WEFT_DATA": "/archive", "WEFT_PORT": "9000", "WEFT_RECORDS": "mongodb://db/weft", "HOME": "/nowhere"}
+    settings = read_settings(given)
+    assert (settings.data, settings.port, settings.records_url) == (Path("/archive"), 9000, "mongodb://db/weft")
+
+
+@pytest.mark.parametrize(("text", "value"), [("5", 5), ("2k", 2048), ("3m", 3 << 20), ("1G", 1 << 30)])
+def test_sizes_take_a_suffix(text: str, value: int) -> None:
+    assert read_settings({"WEFT_MAX_PART": text}).max_part == value
+
+
+def test_options_win_over_variables() -> None:
+    settings = read_settings({"WEFT_PORT": "9000", "WEFT_WORKERS": "3"}, port=9001, workers=None)
+    assert (settings.port, settings.workers) == (9001, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"WEFT_PORT": "many"}, "WEFT_PORT"),
+        ({"WEFT_MAX_PART": "10x"}, "WEFT_MAX_PART"),
+        ({"WEFT_AUTH": "basic"}, "WEFT_AUTH"),
+        ({"WEFT_HOST": "0.0.0.0"}, "WEFT_HOST"),
+        ({"WEFT_HOST": "archive.example"}, "WEFT_HOST"),
+        ({"WEFT_TLS_KEY": "key.pem"}, "WEFT_TLS_CERTIFICATE"),
+        ({"WEFT_ENCRYPTION": "rot13"}, "WEFT_ENCRYPTION"),
+        ({"WEFT_WORKERS": "0"}, "WEFT_WORKERS"),
+        ({"WEFT_QUERY_LIMIT": "0"}, "WEFT_QUERY_LIMIT"),
+        ({"WEFT_PROT": "8080"}, "WEFT_PROT"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(given: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        read_settings(given)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_without_authorization_loopback_addresses_are_accepted(host: str) -> None:
+    assert read_settings({"WEFT_HOST": host}).host == host
+
+
+def test_help_lists_every_setting_with_its_meaning() -> None:
+    text = settings_help()
+    for line in setting_lines():
+        assert line.variable in text
+        assert line.meaning in text
+    assert "at rest" in text.lower()
