@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from server.archive import rows
@@ -66,12 +67,24 @@ class Shape:
         )
 
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether each row is its default row with the default rows of the levels above, all of them whole."""
+        return (
+            not self.query.include_all
+            and self.in_path.isdisjoint(self.above)
+            and all(self.query.returned(level) <= ALWAYS[level].keys() for level in (self.level, *self.above))
+        )
+
+
 async def render(shape: Shape, found: Sequence[Record], records: Records, blobs: Blobs) -> list[bytes]:
     """One stored JSON object per record, in their order."""
     if shape.is_ready:
         return [rows.default_json(record.body) for record in found]
     if shape.is_full:
         return [_full(record.body) for record in found]
+    if shape.is_joined:
+        return await _join(shape, found, records)
     above = await _rows_above(shape, found, records)
     rendered: list[bytes] = []
     for start in range(0, len(found), _PARSED_AT_ONCE):
@@ -126,12 +139,37 @@ async def _metadata(found: Sequence[Record], records: Records, blobs: Blobs) -> 
     return {str(dataset["00080018"]["Value"][0]): dataset for dataset in whole}
 
 
+async def _join(shape: Shape, found: Sequence[Record], records: Records) -> list[bytes]:
+    ready: dict[tuple[Level, str], bytes] = {}
+    for level, uids in _uids_above(shape, found):
+        ready.update(((level, each.id), rows.default_json(each.body)) for each in await records.get(level.value, uids))
+    joined: list[bytes] = []
+    for record in found:
+        study, series = parents(record.body)
+        above = (ready.get((level, study if level is Level.STUDY else series), b"{}") for level in shape.above)
+        joined.append(_joined(*above, rows.default_json(record.body)))
+    return joined
+
+
+@lru_cache(maxsize=4096)
+def _joined(*stored: bytes) -> bytes:
+    """One object of all their attributes. Remembered, because a series keeps its row and pages are asked for again."""
+    merged: Row = {}
+    for each in stored:
+        merged.update(stored_json.decode(each))
+    return stored_json.encode(in_order(merged))
+
+
+def _uids_above(shape: Shape, found: Sequence[Record]) -> Iterator[tuple[Level, list[str]]]:
+    for level in shape.above:
+        place = 0 if level is Level.STUDY else 1
+        yield level, list(dict.fromkeys(parents(record.body)[place] for record in found))
+
+
 async def _rows_above(shape: Shape, found: Sequence[Record], records: Records) -> dict[tuple[Level, str], Row]:
     """What each study and series contributes to the rows below it."""
     contributed: dict[tuple[Level, str], Row] = {}
-    for level in shape.above:
-        place = 0 if level is Level.STUDY else 1
-        uids = list(dict.fromkeys(parents(record.body)[place] for record in found))
+    for level, uids in _uids_above(shape, found):
         for record in await records.get(level.value, uids):
             contributed[level, record.id] = _contribution(shape, level, record.body)
     return contributed
