@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,11 @@ from server.settings import Settings, read_settings
 
 DICOMWEB = "/dicomweb"
 
+_LOCAL_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_MISDIRECTED = PlainTextResponse(
+    "Without sign-in Weft answers only to localhost. Behind a proxy, set WEFT_BASE_URL to the URL clients use.\n", 421
+)
+
 _log = logging.getLogger("weft")
 
 
@@ -32,6 +38,7 @@ class Weft:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._is_open = settings.auth == "off" and not settings.base_url
         self._surfaces: dict[str, SurfaceApplication] = {}
         self._services: Services | None = None
         self._rest = Starlette(
@@ -45,6 +52,9 @@ class Weft:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if self._is_open and not is_addressed_locally(scope):
+                await _MISDIRECTED(scope, receive, send)  # type: ignore[arg-type]
+                return
             surface = self._surfaces.get("/" + scope["path"].split("/", 2)[1])
             if surface is not None:
                 await surface(scope, receive, send)
@@ -88,6 +98,16 @@ class Weft:
             _log.exception("not ready")
             return PlainTextResponse("the store cannot be reached\n", 503)
         return PlainTextResponse("ready\n")
+
+
+def is_addressed_locally(scope: Scope) -> bool:
+    """Whether the Host header names this machine.
+
+    Without sign-in, loopback is all that protects the archive; a page whose own name has been made to point to
+    loopback (DNS rebinding) would reach it through the visitor's browser, but cannot change this header.
+    """
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return _LOCAL_HOST.fullmatch(host) is not None
 
 
 def build_app(settings: Settings) -> Weft:

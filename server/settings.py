@@ -41,11 +41,11 @@ class Settings:
     """Key file, made at first start with mode 0600; empty: `master.key` inside `data`."""
     tls_certificate: str = ""
     tls_key: str = ""
-    cors_origins: str = "*"
-    """Comma-separated origins that browsers may call from; `*` for any, empty for none."""
+    cors_origins: str = "local"
+    """Comma-separated origins whose pages may call; `local` for those of this machine, `*` for any, empty for none."""
     max_part: int = 16 << 30
     """Longest single instance accepted, in bytes."""
-    max_pixels: int = 1 << 30
+    max_pixels: int = 1 << 28
     """Most pixels of one frame that will be decoded."""
     cache: int = 64 << 20
     """Bytes of ready-made metadata answers each worker may keep."""

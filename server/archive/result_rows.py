@@ -66,7 +66,6 @@ class Shape:
             and not any(len(match.path) > 1 for match in self.query.matches)
         )
 
-
     @property
     def is_joined(self) -> bool:
         """Whether each row is its default row with the default rows of the levels above, all of them whole."""

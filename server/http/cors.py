@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from server.http.surface import Answer, Call
@@ -11,9 +12,16 @@ _ALLOWED_HEADERS = "Accept, Authorization, Cache-Control, Content-Type, If-None-
 _PREFLIGHT_SECONDS = "7200"
 
 
+LOCAL = "local"
+_LOCAL_ORIGIN = re.compile(r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?")
+
+
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Origins that pages may call from; `*` among them lets every origin, without credentials."""
+    """Origins that pages may call from: `*` stands for every one, `local` for those of this machine.
+
+    No answer allows credentials, so a page acts with what it holds itself, never with a browser's cookies.
+    """
 
     origins: frozenset[str]
 
@@ -25,7 +33,7 @@ class Cors:
         """What an answer to a page at `origin` carries; nothing where the origin is not allowed."""
         if "*" in self.origins:
             return [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED)]
-        if origin in self.origins:
+        if origin in self.origins or (LOCAL in self.origins and _LOCAL_ORIGIN.fullmatch(origin)):
             return [
                 ("Access-Control-Allow-Origin", origin),
                 ("Access-Control-Expose-Headers", _EXPOSED),

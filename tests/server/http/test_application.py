@@ -144,6 +144,22 @@ def test_a_page_of_an_allowed_origin_may_read_and_a_preflight_says_so() -> None:
     assert ask(app, "OPTIONS", "/dicomweb/echo", headers=asked).status == 403
 
 
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://localhost:3000", True),
+        ("http://127.0.0.1:8080", True),
+        ("https://[::1]:5173", True),
+        ("http://localhost.evil.example", False),
+        ("http://evil.example", False),
+        ("null", False),
+    ],
+)
+def test_local_stands_for_the_pages_of_this_machine(origin: str, allowed: bool) -> None:
+    sent = ask(application(ROWS, origins="local"), "GET", "/dicomweb/json", headers={"origin": origin})
+    assert (sent.header("access-control-allow-origin") == origin) is allowed
+
+
 def test_a_body_arrives_in_its_pieces() -> None:
     assert ask(APP, "POST", "/dicomweb/echo", body=[b"ab", b"", b"c"]).body == b"abc"
 

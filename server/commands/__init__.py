@@ -1,0 +1,1 @@
+"""The commands of `weft`: each reads settings, calls a service and tells a person what came of it."""

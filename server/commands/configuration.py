@@ -1,0 +1,115 @@
+"""What every command needs first: settings from the environment and its own options, and words about them."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn
+
+import typer
+
+from server import settings as settings_module
+from server.assembly import Services, open_services
+from server.settings import Settings, SettingsError, read_settings
+from storage.errors import StorageError
+
+USAGE = 2
+"""Exit status when nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingLine:
+    """One setting as help and README show it."""
+
+    variable: str
+    default: str
+    meaning: str
+
+
+def settings_or_exit(**overrides: Any) -> Settings:
+    try:
+        return read_settings(**overrides)
+    except SettingsError as error:
+        fail(str(error))
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Services]:
+    """The services, closed in the end; settings that no store can be opened with are a `SettingsError`."""
+    try:
+        services = await open_services(settings)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+@contextmanager
+def failing_clearly() -> Iterator[None]:
+    """What a store or a setting is at fault for ends the command with one sentence, not a trace."""
+    try:
+        yield
+    except (StorageError, SettingsError) as error:
+        fail(str(error))
+
+
+def check_stores(settings: Settings) -> None:
+    """Open and close everything once: the first start makes its key here, and a wrong setting is told at once."""
+
+    async def open_and_close() -> None:
+        async with opened(settings):
+            pass
+
+    with failing_clearly():
+        asyncio.run(open_and_close())
+
+
+def fail(text: str, status: int = USAGE) -> NoReturn:
+    typer.echo(f"weft: {text}", err=True)
+    raise typer.Exit(status)
+
+
+def setting_lines() -> list[SettingLine]:
+    """Every setting with the sentence that stands below it in its class."""
+    meanings = _meanings()
+    return [
+        SettingLine(f"WEFT_{each.name.upper()}", _shown(each.default), meanings.get(each.name, ""))
+        for each in fields(Settings)
+    ]
+
+
+def settings_help() -> str:
+    lines = ["\b", "Settings, as environment variables:"]
+    for each in setting_lines():
+        lines.append(f"  {each.variable:24} {each.default or '(empty)'}")
+        if each.meaning:
+            lines.append(f"      {each.meaning}")
+    return "\n".join(lines)
+
+
+def _meanings() -> dict[str, str]:
+    """The strings below the fields: Python keeps no docstring of an attribute, so the source is asked."""
+    found: dict[str, str] = {}
+    body = ast.parse(inspect.getsource(settings_module)).body
+    settings = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__)
+    for before, after in zip(settings.body, settings.body[1:], strict=False):
+        match before, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split())
+            case _:
+                continue
+    return found
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
+        for unit, size in (("g", 1 << 30), ("m", 1 << 20)):
+            if value % size == 0:
+                return f"{value // size}{unit}"
+    return str(value)

@@ -1,0 +1,34 @@
+"""`weft statements`: writes the conformance statements, or says where the committed ones have drifted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from server.statements import STATEMENTS, statements
+
+CURRENT, DRIFTED = 0, 1
+
+
+def write_or_check(folder: Path, *, is_check: bool) -> int:
+    """Write the statements into `folder`, or compare them with what is there; gives the exit status."""
+    drifted = [name for name, text in statements().items() if _held(folder / name) != text]
+    if is_check:
+        for name in drifted:
+            typer.echo(f"{folder / name} is not what the endpoints say: run `weft statements` and review the change")
+        return DRIFTED if drifted else CURRENT
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in drifted:
+        (folder / name).write_text(statements()[name], encoding="utf-8")
+        typer.echo(f"wrote {folder / name}")
+    return CURRENT
+
+
+def default_folder() -> Path:
+    """Where the repository keeps them, seen from its root."""
+    return Path(STATEMENTS)
+
+
+def _held(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
