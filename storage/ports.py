@@ -86,7 +86,12 @@ class Index:
 
 
 class Records(Protocol):
-    """Records by id and by predicate. Every method may raise `StoreUnavailable`."""
+    """Records by id and by predicate. Every method may raise `StoreUnavailable`.
+
+    Texts are Unicode without lone surrogates, numbers within 64 bits: `ValueError` for what cannot be held. A
+    predicate may name any number; one nested too deeply, or a pattern too long, is a `ValueError` too, and so is a
+    cursor that no search in the same orders has given.
+    """
 
     async def prepare(self, indexes: Sequence[Index]) -> None:
         """Create what these searches need; safe to repeat, and from several processes at once."""

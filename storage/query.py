@@ -81,7 +81,10 @@ NOTHING = Any(())
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Sort by a key that every record of the collection carries exactly once."""
+    """Sort by a key, which a record should carry exactly once.
+
+    One that carries several sorts by the least, descending by the greatest; numbers sort before texts.
+    """
 
     name: str
     descending: bool = False
@@ -121,6 +124,13 @@ def _within(value: Key, low: Key | None, high: Key | None) -> bool:
 
 @lru_cache(maxsize=1024)
 def like_to_regex(pattern: str) -> re.Pattern[str]:
-    """The pattern of `Like` as a regular expression; runs of `*` are folded so that it cannot explode."""
-    pieces = [re.escape(piece).replace(r"\?", ".") for piece in re.split(r"\*+", pattern)]
-    return re.compile(".*".join(pieces), re.DOTALL)
+    """The pattern of `Like` as a regular expression.
+
+    Each piece between stars is taken where it first fits and never moved again (an atomic group): no later choice
+    can do better, and so a hostile pattern costs no more than a plain one.
+    """
+    first, *rest = [re.escape(piece).replace(r"\?", ".") for piece in re.split(r"\*+", pattern)]
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
+    return re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL)

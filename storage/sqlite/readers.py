@@ -1,0 +1,122 @@
+"""Connections that read: one for the event loop, a few for threads.
+
+A hop to a thread and back costs 60 to 100 µs here, more than most reads take (a record by id 8 µs, a page of fifty
+100 µs). So a read starts in the event loop, under a limit of time that SQLite asks about every few thousand steps; one
+that runs into it, or into a lock, is begun again in a thread. Rejected: every read in a thread, which cost three times
+the CPU for a read by id; and judging in advance which read will be long, which no rule could.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+from time import perf_counter, thread_time
+from typing import TypeVar
+
+from storage.errors import StoreUnavailable
+from storage.ports import Threads
+from storage.sqlite.schema import connect, is_busy, is_interrupted, unavailable
+from storage.sqlite.terms import add_functions
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+COMPUTING_SECONDS, HELD_SECONDS = 0.003, 0.02
+"""How long a read may compute, and hold the event loop in all, before it is begun again in a thread.
+
+Time in which the machine is busy elsewhere must not count like computing, or a busy machine would do every read twice;
+the second bound is for disks that are slow.
+"""
+_STEPS = 4000
+"""Steps of SQLite's machine between two looks at the clock: about 0.2 ms."""
+
+
+class Readers:
+    def __init__(self, path: Path, threads: Threads) -> None:
+        self._path = path
+        self._threads = threads
+        self._until = inf, inf
+        self._idle: list[sqlite3.Connection] = []
+        self._open = True
+        # The event loop must not wait for a lock, so its connection has no patience.
+        self._inline = _reading(path)
+        self._inline.execute("PRAGMA busy_timeout = 0")
+        self._inline.set_progress_handler(self._is_over, _STEPS)
+        self._taken = threading.Lock()
+
+    async def read(self, work: Work[T], *, is_long: bool = False) -> T:
+        """`work` on a connection: here and now where it is quick, in a thread where it is not."""
+        if not is_long and self._taken.acquire(blocking=False):
+            try:
+                return self._at_once(work)
+            except sqlite3.Error as error:
+                if not (is_interrupted(error) or is_busy(error)):
+                    raise unavailable(error) from error
+            finally:
+                self._taken.release()
+        return await self._threads.io(self._in_thread, work)
+
+    def _at_once(self, work: Work[T]) -> T:
+        if not self._open:
+            raise StoreUnavailable("the record database is closed")
+        self._until = thread_time() + COMPUTING_SECONDS, perf_counter() + HELD_SECONDS
+        try:
+            return work(self._inline)
+        finally:
+            self._until = inf, inf
+            _end(self._inline)
+
+    def _is_over(self) -> bool:
+        computing, held = self._until
+        return thread_time() > computing or perf_counter() > held
+
+    def _in_thread(self, work: Work[T]) -> T:
+        try:
+            connection = self._borrow()
+            try:
+                return work(connection)
+            finally:
+                _end(connection)
+                self._give_back(connection)
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
+    def _borrow(self) -> sqlite3.Connection:
+        if not self._open:
+            raise StoreUnavailable("the record database is closed")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _reading(self._path)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._open:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        self._open = False
+        while self._idle:
+            self._idle.pop().close()
+        with self._taken:
+            self._inline.close()
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    """Leave the snapshot that interrupted work was reading: kept open, it would keep the log from being emptied."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    try:
+        connection = connect(path)
+    except sqlite3.Error as error:
+        raise unavailable(error) from error
+    connection.execute("PRAGMA query_only = ON")
+    add_functions(connection)
+    return connection
