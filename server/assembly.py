@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from server.access.decision import AccessPoint
 from server.archive import rows
-from server.archive.answers import AnswerCache
 from server.archive.find import Finder
 from server.archive.remove import Remover
 from server.archive.retrieve import Retriever
 from server.archive.store import Store
 from server.dicomweb.surface import DicomWeb
+from server.kernel.answers import AnswerCache
 from server.kernel.clock import Clock, SystemClock
 from server.kernel.offload import Offload
 from server.settings import Settings

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from server.access.decision import AccessPoint
-from server.archive.answers import revision_of
 from server.archive.result_rows import Shape, datasets, render
-from server.archive.rows import STUDY
+from server.archive.rows import STUDY, revision_of
 from server.dicom.levels import UPPER, Level
 from server.dicom.matching import satisfies
 from server.dicom.query import Match, Query

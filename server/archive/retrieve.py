@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from server.access.decision import AccessPoint
-from server.archive.answers import revision_of
 from server.archive.metadata import load_metadata
-from server.archive.rows import INSTANCE, STUDY, StoredInstance
+from server.archive.rows import INSTANCE, STUDY, StoredInstance, revision_of
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem

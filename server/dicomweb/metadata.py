@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from server.archive.answers import AnswerCache
 from server.archive.retrieve import Retriever
 from server.dicom import stored_json
 from server.dicom.native_xml import to_xml
@@ -22,6 +21,7 @@ from server.http.conditional import weak_etag
 from server.http.multipart import OutgoingPart
 from server.http.negotiate import accepted, require
 from server.http.surface import Answer, Bytes, Call, Endpoint
+from server.kernel.answers import AnswerCache
 from storage.query import EVERYTHING
 
 _PAGE = 64

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from server.archive.answers import AnswerCache
 from server.archive.find import Finder, Found
 from server.dicom import stored_json
 from server.dicom.levels import Level
@@ -22,6 +21,7 @@ from server.dicomweb.paths import SERIES, STUDY, series_of, study_of
 from server.http.multipart import OutgoingPart
 from server.http.negotiate import Offer, accepted, require
 from server.http.surface import Answer, Call, Endpoint, Handler
+from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
 
 OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))

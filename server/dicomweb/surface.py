@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.archive.answers import AnswerCache
 from server.archive.find import Finder
 from server.archive.frame_coder import FrameCoder
 from server.archive.recode import Recoder
@@ -23,6 +22,7 @@ from server.dicomweb.stow import Stow
 from server.dicomweb.wado import RetrieveInstances
 from server.dicomweb.wado_uri import WadoUri
 from server.http.surface import Endpoint
+from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
 
 

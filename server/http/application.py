@@ -16,6 +16,7 @@ from server.http.compression import compressed
 from server.http.cors import Cors
 from server.http.routing import Router
 from server.http.surface import Answer, Call, Endpoint, ProblemRenderer
+from server.kernel.answers import AnswerCache
 from server.kernel.context import Actor, Context
 from server.kernel.ids import new_token
 from server.kernel.offload import Offload
@@ -25,6 +26,9 @@ from storage.errors import StoreUnavailable
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+
+_PACKED_BYTES = 4 << 20
+"""Compressed answers kept; each keeps its plain body alive too, which is some ten times as long."""
 
 _log = logging.getLogger("weft.http")
 _HOST = re.compile(r"[A-Za-z0-9_.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -50,6 +54,7 @@ class SurfaceApplication:
         self._actor = actor
         self._cors = cors
         self._offload = offload
+        self._packed = AnswerCache(_PACKED_BYTES)
         self._base_url = base_url.rstrip("/")
         self._run = new_token(4)
         self._numbers = itertools.count(1)
@@ -69,7 +74,7 @@ class SurfaceApplication:
     async def _answer(self, call: Call) -> Answer:
         try:
             call.base = self._base(call)
-            return await compressed(call, await self._dispatch(call), self._offload)
+            return await compressed(call, await self._dispatch(call), self._offload, self._packed)
         except Problem as problem:
             return self._problem(call, problem)
         except StoreUnavailable as error:

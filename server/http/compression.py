@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from server.http.surface import Answer, Call
+from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
 
 _SMALLEST = 1400
@@ -14,18 +15,30 @@ _INLINE = 16 << 10
 _WORTH = ("application/dicom+json", "application/json", "application/dicom+xml", "text/", "application/xml")
 
 
-async def compressed(call: Call, answer: Answer, offload: Offload) -> Answer:
-    """The answer, gzip-coded where the client asks for it and it pays."""
+async def compressed(call: Call, answer: Answer, offload: Offload, packed: AnswerCache) -> Answer:
+    """The answer, gzip-coded where the client asks for it and it pays.
+
+    What took long is kept in `packed` under the body itself: an answer that is kept ready is one object, whose hash
+    is computed once, so finding its packed form again compares nothing.
+    """
     body = answer.body
     if not isinstance(body, bytes) or len(body) < _SMALLEST or not (answer.media_type or "").startswith(_WORTH):
         return answer
     answer.headers.append(("Vary", "Accept-Encoding"))
     if not _takes_gzip(call.header("accept-encoding") or ""):
         return answer
-    answer.body = _gzip(body) if len(body) <= _INLINE else await offload.cpu(_gzip, body)
+    answer.body = _gzip(body) if len(body) <= _INLINE else await _kept(body, offload, packed)
     answer.length = None
     answer.headers.append(("Content-Encoding", "gzip"))
     return answer
+
+
+async def _kept(body: bytes, offload: Offload, packed: AnswerCache) -> bytes:
+    known = packed.get(body)
+    if known is None:
+        known = await offload.cpu(_gzip, body)
+        packed.put(body, known)
+    return known
 
 
 def _takes_gzip(accept: str) -> bool:

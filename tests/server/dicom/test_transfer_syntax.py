@@ -8,7 +8,6 @@ from pydicom.uid import UID, UID_dictionary
 from server.dicom import transfer_syntax
 from server.dicom.transfer_syntax import Loss
 
-
 # Pydicom's table ends before the newest, and the referenced ones have no pixels of their own.
 KNOWN_TO_PYDICOM = [each for each in transfer_syntax.known() if each.uid in UID_dictionary and not each.referenced]
 

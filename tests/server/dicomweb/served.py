@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from server.access.decision import AccessPoint
-from server.archive.answers import AnswerCache
 from server.archive.frame_coder import FrameCoder
 from server.archive.recode import Recoder
 from server.archive.retrieve import Retriever
@@ -27,6 +26,7 @@ from server.dicomweb.wado_uri import WadoUri
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
 from server.http.surface import Endpoint
+from server.kernel.answers import AnswerCache
 from server.kernel.context import LOCAL_ACTOR, Actor
 from tests.server.archive.opened import Archive, opened
 

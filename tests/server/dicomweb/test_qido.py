@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from server.access.decision import AccessPoint
-from server.archive.answers import AnswerCache
 from server.archive.find import Finder
 from server.dicomweb.qido import Search
+from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
 from tests.server.archive.in_memory import InMemoryBlobs, InMemoryRecords
 from tests.server.archive.sample_studies import Sample

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.archive.answers import AnswerCache, revision_of
-from server.archive.rows import StudyRow
+from server.archive.rows import StudyRow, revision_of
+from server.kernel.answers import AnswerCache
 
 
 def test_the_least_recently_used_answer_is_dropped_first() -> None:

@@ -1,7 +1,7 @@
 """Ready-made answers kept in memory, the least recently used dropped first.
 
-An answer is found by everything it depends on: put the revision of the study into the key (`StudyRow.revision`, or
-`revision_of` a stored study body), and what the actor may see. So nothing is ever invalidated: a change makes a new
+An answer is found by everything it depends on: the revision of its source goes into the key, and what the actor may
+see. So nothing is ever invalidated: a change makes a new
 key, and the old answer ages out.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-
-import orjson
 
 _OVERHEAD = 512
 """Bytes an entry costs beside its value: key, dictionary slot and object headers, roughly."""
@@ -50,8 +48,3 @@ class AnswerCache:
         while self._held > self._max:
             _, dropped = self._answers.popitem(last=False)
             self._held -= len(dropped) + _OVERHEAD
-
-
-def revision_of(body: bytes) -> str:
-    """The revision of a study from its record's body, without decoding the row."""
-    return str(orjson.loads(body[: body.index(b"\n")])[1])
