@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import TypeVar
 
 from storage.errors import StoreUnavailable
@@ -24,21 +24,21 @@ from storage.sqlite.terms import add_functions
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-COMPUTING_SECONDS, HELD_SECONDS = 0.003, 0.02
-"""How long a read may compute, and hold the event loop in all, before it is begun again in a thread.
-
-Time in which the machine is busy elsewhere must not count like computing, or a busy machine would do every read twice;
-the second bound is for disks that are slow.
-"""
 _STEPS = 4000
-"""Steps of SQLite's machine between two looks at the clock: about 0.2 ms."""
+"""Steps of SQLite's machine between two looks at how a read is doing: about 0.2 ms."""
+_STRETCHES, HELD_SECONDS = 15, 0.02
+"""How many such stretches a read may compute, and how long it may hold the event loop in all, before it is begun again
+in a thread.
+
+Steps are counted rather than timed, or a machine busy elsewhere would do every read twice; the time is for slow disks.
+"""
 
 
 class Readers:
     def __init__(self, path: Path, threads: Threads) -> None:
         self._path = path
         self._threads = threads
-        self._until = inf, inf
+        self._stretches, self._until = 0, inf
         self._idle: list[sqlite3.Connection] = []
         self._open = True
         # The event loop must not wait for a lock, so its connection has no patience.
@@ -62,16 +62,18 @@ class Readers:
     def _at_once(self, work: Work[T]) -> T:
         if not self._open:
             raise StoreUnavailable("the record database is closed")
-        self._until = thread_time() + COMPUTING_SECONDS, perf_counter() + HELD_SECONDS
+        self._stretches, self._until = _STRETCHES, perf_counter() + HELD_SECONDS
         try:
             return work(self._inline)
         finally:
-            self._until = inf, inf
+            self._stretches, self._until = 0, inf
             _end(self._inline)
 
     def _is_over(self) -> bool:
-        computing, held = self._until
-        return thread_time() > computing or perf_counter() > held
+        if self._until == inf:
+            return False
+        self._stretches -= 1
+        return self._stretches < 0 or perf_counter() > self._until
 
     def _in_thread(self, work: Work[T]) -> T:
         try:
