@@ -42,15 +42,17 @@ check: .venv/.testing  ## Format, lint, types, import contracts, fast tests, sta
 	$(BIN)/weft statements --check
 
 test: .venv/.testing  ## Everything: the contract suite over every store, then all other tests
-	@echo "== contract suite: SQLite, mongod, folder, S3"
-	$(PYTEST) -v --tb=short tests/contract
-	@echo "== everything else"
-	$(PYTEST) -q -n $(JOBS) --dist loadscope --ignore=tests/contract
+	@status=0; \
+	echo "== contract suite: SQLite, mongod, folder, S3"; \
+	$(PYTEST) -v --tb=short tests/contract || status=1; \
+	echo "== everything else"; \
+	$(PYTEST) -q -n $(JOBS) --dist loadscope --ignore=tests/contract || status=1; \
+	exit $$status
 
 e2e: .venv/.testing  ## The end-to-end suite at full length (20 rounds of kill -9, a 2 GB study)
 	TEST_LENGTH=full $(PYTEST) -v tests/e2e
 
-bench: .venv/.testing  ## Measure a fresh server on this machine (BENCH="--duration 3")
+bench: .venv/.testing  ## Measure a fresh server on this machine (BENCH="--rounds 1")
 	$(BIN)/python -m tests.benchmarks local $(BENCH)
 
 conformance: .venv/.testing  ## Black-box DICOMweb checks of any server: make conformance URL=http://host/dicomweb

@@ -7,7 +7,8 @@ from conformance.kit.report import Check, Checks
 from conformance.kit.session import DICOM_JSON, Session
 from conformance.kit.verdict import Skipped, expect
 
-_ORIGIN = "https://viewer.example"
+_ORIGIN = "http://localhost:3000"
+"""Of a viewer under development, which a server is most likely to allow."""
 
 
 def describes_itself(session: Session) -> None:

@@ -1,0 +1,102 @@
+"""`python -m tests.benchmarks`: measure a server, compare two runs, or see whether searches scale.
+
+run --base-url http://127.0.0.1:8042/dicom-web --pid 4711 --label orthanc --out orthanc.json
+local --label weft --out weft.json
+compare orthanc.json weft.json
+qido-scale
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.corpus import Shape
+from tests.benchmarks.load import Target
+from tests.benchmarks.measure import Plan, measure
+from tests.benchmarks.report import Run, compare
+from tests.benchmarks.scale import SIZES, qido_scale
+from tests.e2e.running import Place, running
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    match given.command:
+        case "compare":
+            _print(compare(Run.load(given.one), Run.load(given.other)))
+        case "qido-scale":
+            runs = qido_scale(given.folder, tuple(given.sizes), given.seconds, may_use_wrk=not given.no_wrk)
+            for run in runs:
+                _print([run.label, *run.lines()])
+            _print(compare(*runs[:2]))
+        case "local":
+            with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
+                place = Place("local", Path(given.data) if given.data else Path(folder))
+                with running(place) as server:
+                    _measure(given, server.dicomweb, server.pid)
+        case _:
+            _measure(given, given.base_url, given.pid)
+    return 0
+
+
+def _measure(given: argparse.Namespace, base_url: str, pid: int) -> None:
+    plan = Plan(
+        Target(base_url, dict(each.split(":", 1) for each in given.header), not given.no_wrk),
+        pid,
+        Shape(given.studies, given.slices, given.tiny),
+        given.token,
+        given.rounds,
+        given.seconds,
+        given.only,
+        not given.no_store,
+    )
+    run = measure(plan, given.label)
+    _print(run.lines())
+    if given.out:
+        run.save(given.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_measuring(run := commands.add_parser("run", help="a server that runs already"))
+    run.add_argument("--base-url", required=True)
+    run.add_argument("--pid", type=int, default=0, help="the server's process, to measure its CPU")
+    _add_measuring(local := commands.add_parser("local", help="a fresh Weft on this machine"))
+    local.add_argument("--data", help="folder of its archive; default: a temporary one")
+    comparing = commands.add_parser("compare", help="the second run beside the first")
+    comparing.add_argument("one", type=Path)
+    comparing.add_argument("other", type=Path)
+    scaling = commands.add_parser("qido-scale", help="searches in a small and in a large archive")
+    scaling.add_argument("--folder", type=Path, help="keep the archives here")
+    scaling.add_argument("--sizes", type=int, nargs=2, default=SIZES)
+    scaling.add_argument("--no-wrk", action="store_true")
+    scaling.add_argument("--seconds", type=float, default=3.0)
+    return parser
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--label", default="server")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--studies", type=int, default=10, help="CT studies")
+    parser.add_argument("--slices", type=int, default=100, help="images of each")
+    parser.add_argument("--tiny", type=int, default=5000, help="studies of one small image")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each case")
+    parser.add_argument("--only", default="", help="cases whose name matches this expression")
+    parser.add_argument("--token", type=int, default=1, help="another one makes other UIDs")
+    parser.add_argument("--no-store", action="store_true", help="the corpus is stored already")
+    parser.add_argument("--no-wrk", action="store_true")
+    parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE")
+
+
+def _print(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
