@@ -54,7 +54,7 @@ def _searches(corpus: Corpus) -> list[Case]:
     offsets = random.Random(5).choices(range(max(1, len(tiny) - 60)), k=200)
     queries = {
         "qido patient id": [f"/studies?PatientID={each}" for each in patients],
-        "qido name wildcard": [f"/studies?PatientName={each}*" for each in names],
+        "qido name wildcard": [f"/studies?PatientName={each}*&limit=50" for each in names],
         "qido name in hanzi": [f"/studies?PatientName=*{quote(each)}*&limit=50" for each in hanzi],
         "qido date range": [f"/studies?StudyDate={each}&limit=50" for each in ranges],
         "qido date range, all fields": [f"/studies?StudyDate={each}&limit=50&includefield=all" for each in ranges],
