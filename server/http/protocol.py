@@ -5,10 +5,12 @@ Without them one client could fill memory with an endless header, or hold connec
 
 from __future__ import annotations
 
-from asyncio import BaseTransport, TimerHandle
-from typing import Any
+from asyncio import BaseTransport, TimerHandle, Transport
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.http.coalescing import CoalescingTransport
 
 HEAD_BYTES = 64 << 10
 """Longest request line and headers together, give or take one read of the socket."""
@@ -25,7 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(CoalescingTransport(cast(Transport, transport), self.loop))
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,6 +53,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._within_head = False
         self._cancel_deadline()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        # Alone, an answer leaves at once; among others it waits for the turn's end, which spares the client wake-ups.
+        if len(self.tasks) <= 1:
+            cast(CoalescingTransport, self.transport).flush()
+        super().on_response_complete()
 
     def _too_slow(self) -> None:
         self._deadline = None
