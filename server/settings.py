@@ -65,10 +65,6 @@ class Settings:
     def key_file(self) -> Path:
         return Path(self.master_key_file) if self.master_key_file else self.data / "master.key"
 
-    @property
-    def tls(self) -> bool:
-        return bool(self.tls_certificate)
-
     def checked(self) -> Settings:
         """Itself, or `SettingsError`."""
         if self.auth != "off":

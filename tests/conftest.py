@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,3 @@ def corpus(shared: Path) -> list[dict[str, Any]]:
     """The index of the real DICOM files: each entry with `path` relative to `shared/data/dicom`."""
     files: list[dict[str, Any]] = json.loads((shared / "data/dicom/index.json").read_text())["files"]
     return files
-
-
-def in_ci() -> bool:
-    """In CI nothing may be skipped for want of a service."""
-    return os.environ.get("CI") == "true"

@@ -45,7 +45,5 @@ def _read(data: bytes) -> Dataset:
             return dataset
     except InvalidDicomError:
         raise Problem(Kind.INVALID, "not a DICOM file") from None
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, struct.error, RecursionError) as error:
-        raise Problem(Kind.INVALID, "a DICOMDIR that cannot be read") from error
-    except NotImplementedError as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, struct.error, RuntimeError) as error:
         raise Problem(Kind.INVALID, "a DICOMDIR that cannot be read") from error

@@ -56,10 +56,6 @@ class TransferSyntax:
     referenced: bool = False
     """Pixels lie behind a URL (JPIP, SMPTE ST 2110) and not in the object."""
 
-    @property
-    def lossless(self) -> bool:
-        return self.loss is Loss.LOSSLESS
-
 
 def _jpeg(suffix: str, name: str, loss: Loss, *, retired: bool = False) -> TransferSyntax:
     return TransferSyntax(f"{DICOM_ROOT}.4.{suffix}", name, "image/jpeg", loss, retired=retired)
@@ -168,9 +164,3 @@ def canonical_media_type(media_type: str) -> str:
     """The present name of a media type that earlier editions spelled otherwise."""
     lower = media_type.lower()
     return _ALIASES.get(lower, lower)
-
-
-def carries(media_type: str, uid: str) -> bool:
-    """Whether frames of this transfer syntax go under this media type."""
-    syntax = get(uid)
-    return syntax is not None and syntax.media_type.lower() == canonical_media_type(media_type)

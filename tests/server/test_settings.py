@@ -17,7 +17,6 @@ def test_defaults_serve_loopback_from_the_data_folder() -> None:
     assert settings.records_url == f"sqlite:///{Path('data/weft.sqlite').resolve()}"
     assert settings.blobs_url == f"file://{Path('data/blobs').resolve()}"
     assert settings.key_file == Path("data/master.key")
-    assert not settings.tls
 
 
 def test_variables_are_read() -> None:

@@ -19,7 +19,6 @@ from PIL import Image, ImageCms
 from pydicom.data import get_testdata_file
 from pydicom.pixels.processing import apply_voi_lut
 
-from server.dicom import part10
 from server.dicom import transfer_syntax as ts
 from server.dicom.pixels.codecs import Frame
 from server.dicom.pixels.description import PixelDescription
@@ -34,9 +33,7 @@ from server.dicom.render.parameters import (
     WindowFunction,
 )
 from server.dicom.render.presentation import Presentation
-from server.dicom.render.representation import Representation, document_media_type, representation
 from server.dicom.render.tables import Lut, expand_segments, windowed
-from server.dicom.render.text import render_text
 from server.kernel.problem import Kind, Problem
 
 
@@ -438,7 +435,8 @@ def test_colour_agrees_with_pydicom(name: str, bundled: Callable[[str], Any]) ->
 def test_every_image_of_the_corpus_is_rendered(images: list[tuple[dict[str, Any], Any]]) -> None:
     done, refused = 0, []
     for entry, stored in images:
-        if representation(entry["sop_class"] or "", stored.uid) is not Representation.STILL:
+        syntax = ts.get(stored.uid)
+        if syntax is None or syntax.video or syntax.referenced:
             continue
         try:
             picture = rendered(stored, viewport=Viewport(64, 64))
@@ -463,77 +461,6 @@ def test_a_ct_and_its_lossless_copies_are_one_picture(images: list[tuple[dict[st
     pictures = [rendered(stored) for _, stored in images if stored.name.removesuffix(".dcm") in names]
     assert len(pictures) == len(names)
     assert all(np.array_equal(pictures[0], each) for each in pictures[1:])
-
-
-@pytest.mark.parametrize(
-    ("sop_class", "uid", "kind"),
-    [
-        ("1.2.840.10008.5.1.4.1.1.2", ts.EXPLICIT_LITTLE, Representation.STILL),
-        ("1.2.840.10008.5.1.4.1.1.77.1.4.1", "1.2.840.10008.1.2.4.102", Representation.VIDEO),
-        ("1.2.840.10008.5.1.4.1.1.104.1", ts.EXPLICIT_LITTLE, Representation.DOCUMENT),
-        ("1.2.840.10008.5.1.4.1.1.88.33", ts.EXPLICIT_LITTLE, Representation.TEXT),
-        ("1.2.840.10008.5.1.4.1.1.66.4", ts.EXPLICIT_LITTLE, Representation.STILL),
-        ("1.2.840.10008.5.1.4.1.1.66.7", ts.EXPLICIT_LITTLE, Representation.STILL),
-        ("1.2.840.10008.5.1.4.1.1.66", ts.EXPLICIT_LITTLE, Representation.NONE),
-        ("1.2.840.10008.5.1.4.1.1.481.3", ts.EXPLICIT_LITTLE, Representation.NONE),
-        ("1.2.840.10008.5.1.4.1.1.481.2", ts.EXPLICIT_LITTLE, Representation.STILL),
-        ("1.2.840.10008.5.1.4.1.1.9.1.1", ts.EXPLICIT_LITTLE, Representation.NONE),
-        ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.4.94", Representation.NONE),
-    ],
-)
-def test_each_class_has_its_representation(sop_class: str, uid: str, kind: Representation) -> None:
-    assert representation(sop_class, uid) is kind
-
-
-def test_documents_have_a_media_type() -> None:
-    assert document_media_type("1.2.840.10008.5.1.4.1.1.104.1") == "application/pdf"
-    assert document_media_type("1.2.840.10008.5.1.4.1.1.2") is None
-
-
-def report(value: str) -> dict[str, Any]:
-    name = sq({"00080104": {"vr": "LO", "Value": ["Finding"]}})
-    leaf = {"0040A040": cs("TEXT"), "0040A043": name, "0040A160": {"vr": "UT", "Value": [value]}}
-    measure = {
-        "0040A040": cs("NUM"),
-        "0040A043": name,
-        "0040A300": sq({"0040A30A": ds(12.5), "004008EA": sq({"00080100": {"vr": "SH", "Value": ["mm"]}})}),
-    }
-    return {
-        "0040A043": sq({"00080104": {"vr": "LO", "Value": ["Chest <CT>"]}}),
-        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]},
-        "0040A730": sq({"0040A040": cs("CONTAINER"), "0040A043": name, "0040A730": sq(leaf, measure)}),
-    }
-
-
-def test_a_report_is_text_and_nothing_in_it_is_markup() -> None:
-    page = render_text(report("<script>alert(1)</script>\nnext"), "text/html").decode()
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
-    assert "Chest &lt;CT&gt;" in page
-    assert "12.5 mm" in page
-    assert page.count("<ul>") == page.count("</ul>")
-    plain = render_text(report("all clear"), "text/plain").decode()
-    assert "Finding: all clear" in plain
-    assert "Patient: Doe^Jane" in plain
-    with pytest.raises(Problem):
-        render_text(report(""), "application/rtf")
-
-
-def test_a_deep_report_is_cut_off() -> None:
-    nested: dict[str, Any] = {}
-    for _ in range(500):
-        nested = {"0040A040": cs("CONTAINER"), "0040A730": sq(nested)}
-    assert len(render_text(nested, "text/html")) < 5000
-
-
-def test_reports_of_the_corpus_are_rendered(shared: Any, corpus: list[dict[str, Any]]) -> None:
-    done = 0
-    for entry in corpus:
-        if representation(entry["sop_class"] or "", "") is Representation.TEXT and entry["expected"] == "store":
-            instance = part10.scan((shared / "data/dicom" / entry["path"]).read_bytes())
-            assert b"<li>" in render_text(instance.dataset, "text/html")
-            done += 1
-    assert done >= 5
 
 
 def test_a_lut_index_never_leaves_its_table() -> None:

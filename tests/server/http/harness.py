@@ -46,6 +46,7 @@ def ask(
     query: str = "",
     headers: dict[str, str] | None = None,
     body: Sequence[bytes] = (b"",),
+    server: tuple[str, int] | None = None,
 ) -> Sent:
     """Send one request; `path` includes the prefix, `body` arrives in these pieces."""
     pieces = list(body)
@@ -68,6 +69,7 @@ def ask(
         "scheme": "http",
         "path": path,
         "query_string": query.encode(),
+        "server": server,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
     }
     asyncio.run(app(scope, receive, send))

@@ -71,6 +71,22 @@ def test_the_base_is_what_the_client_used() -> None:
     assert ask(APP, "GET", "/dicomweb/base").body == b"http://pacs.example:8080/dicomweb"
 
 
+@pytest.mark.parametrize(
+    ("host", "socket", "base"),
+    [
+        ("127.0.0.1", ("127.0.0.1", 8080), "http://127.0.0.1:8080/dicomweb"),
+        ("localhost", ("127.0.0.1", 8080), "http://localhost:8080/dicomweb"),
+        ("127.0.0.1", ("127.0.0.1", 80), "http://127.0.0.1/dicomweb"),
+        ("pacs.example", ("127.0.0.1", 8080), "http://pacs.example/dicomweb"),
+        ("127.0.0.1:9", ("127.0.0.1", 8080), "http://127.0.0.1:9/dicomweb"),
+    ],
+)
+def test_a_port_left_out_is_that_of_the_socket_only_where_the_host_is(
+    host: str, socket: tuple[str, int], base: str
+) -> None:
+    assert ask(APP, "GET", "/dicomweb/base", headers={"host": host}, server=socket).body == base.encode()
+
+
 def test_a_configured_base_wins_over_the_host_header() -> None:
     app = application(ROWS, base_url="https://images.example/")
     assert ask(app, "GET", "/dicomweb/base").body == b"https://images.example/dicomweb"
