@@ -1,0 +1,1 @@
+"""Keeps FHIR resources equal to what the archive holds."""

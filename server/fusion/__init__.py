@@ -1,0 +1,1 @@
+"""Images and nursing data of one patient in one order of time."""
