@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from profiles.generate_terminology import generate as generate_terminology
+
 TABLES = Path(__file__).parent / "tables"
 
 _STRUCTURE = ("url", "version", "name", "kind", "abstract", "type", "baseDefinition", "derivation", "context")
@@ -94,6 +96,7 @@ def main(folder: Path) -> None:
     write_table("structures", structures(folder))
     write_table("parameters", parameters(folder))
     write_table("compartments", compartments(folder))
+    generate_terminology(folder, resources, write_table)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,23 @@ from starlette.routing import Route
 
 from server.assembly import Services, open_services
 from server.dicomweb import problems
+from server.fhir.publishing import publish
+from server.fhir_rest import problems as fhir_problems
 from server.http.application import Receive, Scope, Send, SurfaceApplication
 from server.http.cors import Cors
-from server.kernel.context import LOCAL_ACTOR
+from server.kernel.context import LOCAL_ACTOR, Context
+from server.kernel.supervision import supervised
 from server.settings import Settings, read_settings
 
 DICOMWEB = "/dicomweb"
+FHIR = "/fhir"
 
 _LOCAL_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _MISDIRECTED = PlainTextResponse(
     "Without sign-in Weft answers only to localhost. Behind a proxy, set WEFT_BASE_URL to the URL clients use.\n", 421
 )
+
+_STARTING = Context(LOCAL_ACTOR, "start")
 
 _log = logging.getLogger("weft")
 
@@ -74,16 +80,20 @@ class Weft:
             offload=services.offload,
             base_url=self._settings.base_url,
         )
+        self._surfaces[FHIR] = fhir_surface(services, self._settings)
         _collect_garbage_seldom()
         try:
-            yield
+            await publish(services.fhir.repository, _STARTING)
+            async with supervised(services.workers()):
+                yield
         finally:
             self._surfaces.clear()
             await services.close()
 
     async def _home(self, request: Request) -> Response:
         base = self._settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return JSONResponse({"name": "Weft", "dicomweb": base + DICOMWEB, "health": base + "/healthz"})
+        surfaces = {"dicomweb": base + DICOMWEB, "fhir": base + FHIR}
+        return JSONResponse({"name": "Weft", **surfaces, "health": base + "/healthz"})
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -98,6 +108,20 @@ class Weft:
             _log.exception("not ready")
             return PlainTextResponse("the store cannot be reached\n", 503)
         return PlainTextResponse("ready\n")
+
+
+def fhir_surface(services: Services, settings: Settings) -> SurfaceApplication:
+    rest = services.fhir_rest()
+    return SurfaceApplication(
+        prefix=FHIR,
+        endpoints=(),
+        router=rest.router(),
+        problem=fhir_problems.render,
+        actor=LOCAL_ACTOR,
+        cors=Cors.parse(settings.cors_origins),
+        offload=services.offload,
+        base_url=settings.base_url,
+    )
 
 
 def is_addressed_locally(scope: Scope) -> bool:

@@ -10,6 +10,7 @@ import typer
 from server.commands.bring_in import bring_in
 from server.commands.configuration import check_stores, failing_clearly, settings_help, settings_or_exit
 from server.commands.demo import demo as run_demo
+from server.commands.reindex import reindex as run_reindex
 from server.commands.statements import default_folder, write_or_check
 from server.commands.verify import verify as run_verify
 from server.serve import run
@@ -31,7 +32,7 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on (WEFT_PORT).",
 Workers = Annotated[int | None, typer.Option(help="Worker processes (WEFT_WORKERS).", show_default=False)]
 Certificate = Annotated[str | None, typer.Option(help="PEM file (WEFT_TLS_CERTIFICATE).", show_default=False)]
 Key = Annotated[str | None, typer.Option(help="PEM file (WEFT_TLS_KEY).", show_default=False)]
-Paths = Annotated[list[Path], typer.Argument(help="Files, folders, ZIP archives or DICOMDIR files.", exists=True)]
+Paths = Annotated[list[Path], typer.Argument(help="DICOM and FHIR files, folders, ZIPs, DICOMDIRs.", exists=True)]
 Report = Annotated[Path | None, typer.Option(help="Write one JSON line for each file here.", dir_okay=False)]
 
 
@@ -90,6 +91,25 @@ def verify(
     settings = settings_or_exit(data=data, records=records, blobs=blobs)
     with failing_clearly():
         status = run_verify(settings, decode=decode, sweep=sweep)
+    raise typer.Exit(status)
+
+
+@main.command()
+def reindex(
+    types: Annotated[list[str] | None, typer.Argument(help="Resource types; all when none is named.")] = None,
+    data: Data = None,
+    records: Records = None,
+    blobs: Blobs = None,
+) -> None:
+    """Compute the search keys of FHIR resources anew, and put custom SearchParameters into force.
+
+    The server may be running. Can be interrupted and run again: it goes on where it stopped.
+
+    Exit status: 0 done, 1 another run is under way, 2 nothing done.
+    """
+    settings = settings_or_exit(data=data, records=records, blobs=blobs)
+    with failing_clearly():
+        status = run_reindex(settings, types or [])
     raise typer.Exit(status)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _PREFIX = "WEFT_"
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -51,6 +52,22 @@ class Settings:
     """Bytes of ready-made metadata answers each worker may keep."""
     query_limit: int = 1000
     """Most results of one search answer; a client pages beyond it."""
+    max_resource: int = 64 << 20
+    """Longest FHIR request body accepted, in bytes."""
+    bundle_entries: int = 5000
+    """Most entries of one batch or transaction."""
+    conditional_deletes: int = 0
+    """Most resources one conditional delete may remove; 0 refuses where several match."""
+    references: str = "free"
+    """`enforced` refuses references to what is not here, and deletes of what is referred to; `free` takes both."""
+    profiles: str = "enforced"
+    """Profiles a resource claims: `enforced`, or `told` as warnings of `$validate` only."""
+    subscription_hosts: str = ""
+    """Comma-separated `host`, `host:port` or `*.domain`: private places that subscriptions may notify as well."""
+    time_zone: str = "UTC"
+    """IANA name: of FHIR dates and search values that tell no zone of their own."""
+    image_time_zone: str = "Asia/Shanghai"
+    """IANA name: of images that state no offset from UTC, and of days and times in a timeline that state none."""
     log_level: str = "info"
 
     @property
@@ -81,6 +98,20 @@ class Settings:
             raise SettingsError("WEFT_WORKERS: 1 to 256")
         if self.query_limit < 1:
             raise SettingsError("WEFT_QUERY_LIMIT: at least 1")
+        return self._fhir_checked()
+
+    def _fhir_checked(self) -> Settings:
+        if self.references not in ("free", "enforced"):
+            raise SettingsError("WEFT_REFERENCES: free or enforced")
+        if self.profiles not in ("enforced", "told"):
+            raise SettingsError("WEFT_PROFILES: enforced or told")
+        if min(self.max_resource, self.bundle_entries) < 1 or self.conditional_deletes < 0:
+            raise SettingsError("WEFT_MAX_RESOURCE and WEFT_BUNDLE_ENTRIES are at least 1, WEFT_CONDITIONAL_DELETES 0")
+        for name in (self.time_zone, self.image_time_zone):
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError):
+                raise SettingsError(f"WEFT_TIME_ZONE, WEFT_IMAGE_TIME_ZONE: no time zone {name} is known") from None
         return self
 
 

@@ -1,4 +1,4 @@
-"""The DICOM conformance statement, written by the program from what it really serves (PS3.2 N, PS3.18 table 8.9).
+"""The conformance statements, written by the program from what it really serves (PS3.2 N, PS3.18 table 8.9; FHIR R4).
 
 Endpoints, transfer syntaxes, attributes and status codes are read from the tables the server itself works by, so the
 statement cannot promise what the server does not do.
@@ -20,6 +20,7 @@ from server.dicom.pixels.description import PixelDescription
 from server.dicom.pixels.encode import TARGETS
 from server.dicom.transfer_syntax import TransferSyntax
 from server.dicomweb import failures, problems
+from server.fhir_statement import fhir
 from server.http.surface import Endpoint
 from server.settings import Settings
 
@@ -46,8 +47,9 @@ _INDEXED = {
 
 
 def statements() -> dict[str, str]:
-    """File names and texts of all statements."""
-    return {"dicomweb.md": dicomweb(_rows())}
+    """File names and texts of all statements; rows are bound to services, so an empty archive is opened."""
+    with tempfile.TemporaryDirectory(prefix="weft-") as folder:
+        return asyncio.run(_written(Settings(data=Path(folder))))
 
 
 def dicomweb(rows: Sequence[Endpoint]) -> str:
@@ -139,15 +141,13 @@ def _path_name(path: Sequence[str]) -> str:
     return ".".join(keyword_of(tag) or tag for tag in path)
 
 
-def _rows() -> tuple[Endpoint, ...]:
-    """The endpoints as the server declares them; they are bound to services, so an empty archive is opened."""
-    with tempfile.TemporaryDirectory(prefix="weft-") as folder:
-        return asyncio.run(_declared(Settings(data=Path(folder))))
-
-
-async def _declared(settings: Settings) -> tuple[Endpoint, ...]:
+async def _written(settings: Settings) -> dict[str, str]:
     services = await open_services(settings)
     try:
-        return services.dicomweb().endpoints()
+        rest = services.fhir_rest()
+        return {
+            "dicomweb.md": dicomweb(services.dicomweb().endpoints()),
+            "fhir.md": fhir(rest.endpoints(), rest.catalogue, rest.registry()),
+        }
     finally:
         await services.close()

@@ -18,9 +18,11 @@ Place = tuple[Key | None, ...]
 """One value for each order (`None` where the record lacks it), and last the adapter's own tie-breaker."""
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def write_place(place: Place) -> Cursor:
-    text = json.dumps(place, ensure_ascii=False, separators=(",", ":"))
-    return Cursor(base64.urlsafe_b64encode(text.encode()).decode().rstrip("="))
+    return Cursor(base64.urlsafe_b64encode(_json.encode(place).encode()).decode().rstrip("="))
 
 
 def read_place(cursor: Cursor, orders: int, tie: type[str] | type[int]) -> Place:

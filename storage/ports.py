@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from storage.query import Key, Order, Predicate
 
@@ -27,9 +27,11 @@ class Threads(Protocol):
     async def cpu(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One stored record as a read gives it back: keys stay in the index, where only predicates see them."""
+class Record(NamedTuple):
+    """One stored record as a read gives it back: keys stay in the index, where only predicates see them.
+
+    A tuple, because pages make them by the dozen.
+    """
 
     id: str
     version: int
@@ -127,6 +129,13 @@ class Records(Protocol):
 
     async def count(self, collection: str, predicate: Predicate, *, at_most: int) -> int:
         """How many records match, counting no further than `at_most`."""
+        ...
+
+    async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
+        """The different values of a key among the records that match, at most so many, in no order.
+
+        No body is read.
+        """
         ...
 
     async def close(self) -> None: ...

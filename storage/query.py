@@ -88,6 +88,11 @@ class Order:
 
     name: str
     descending: bool = False
+    within: tuple[str, str] | None = None
+    """Only texts from the first to the second count, both included. A record may carry several shaped keys (patient,
+    code, date): searched by one run of them, it is also sorted by its key in that run."""
+    is_dense: bool = False
+    """Most records of that run match, so a store need not count before it reads them in turn."""
 
 
 def matches(predicate: Predicate, keys: Keys) -> bool:

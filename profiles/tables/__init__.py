@@ -1,0 +1,1 @@
+"""What `profiles.generate` makes: compact tables of the published R4 definitions."""

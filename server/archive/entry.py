@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -33,10 +33,14 @@ _log = logging.getLogger("weft.archive")
 class Entry:
     """Makes groups of staged instances part of the archive."""
 
-    def __init__(self, records: Records, blobs: Blobs, offload: Offload) -> None:
+    def __init__(
+        self, records: Records, blobs: Blobs, offload: Offload, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called after each commit: whoever reads the outbox in this process need not wait."""
         self._records = records
         self._blobs = blobs
         self._offload = offload
+        self._changed = changed
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def enter(self, group: Sequence[Staged]) -> list[StoreOutcome]:
@@ -94,6 +98,7 @@ class Entry:
                 try:
                     if made.puts:
                         await self._records.commit(made.puts)
+                        self._changed()
                 except VersionConflict:
                     await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 5)))  # noqa: S311
                     present = await self._present(placed, again=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.archive.metadata import pointed
+from server.archive.outbox import announcement
 from server.archive.rows import (
     FRAMES,
     FRAMES_INLINE,
@@ -178,6 +179,7 @@ class _Growth:
                 study.modalities.add(row.modality)
                 found.append(Put(SERIES, series_uid, row.encode(), row.keys(), expected=series.version))
             whole = _study_row(uid, study)
+            found.append(announcement(uid))
             found.append(Put(STUDY, uid, whole.encode(), whole.keys(), expected=study.version))
         return found
 

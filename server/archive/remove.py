@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from server.access.decision import AccessPoint
 from server.archive.entry import ATTEMPTS
 from server.archive.metadata import pointed
+from server.archive.outbox import announcement
 from server.archive.rows import (
     FRAMES,
     FRAMES_INLINE,
@@ -56,10 +57,14 @@ class _Removal:
 class Remover:
     """Removes what an actor may delete."""
 
-    def __init__(self, records: Records, blobs: Blobs, access: AccessPoint) -> None:
+    def __init__(
+        self, records: Records, blobs: Blobs, access: AccessPoint, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called after each removal: whoever reads the outbox in this process need not wait."""
         self._records = records
         self._blobs = blobs
         self._access = access
+        self._changed = changed
 
     async def remove(
         self, context: Context, study: str, series: str | None = None, instance: str | None = None
@@ -68,10 +73,11 @@ class Remover:
         for attempt in range(ATTEMPTS):
             removal = await self._removal(context, study, series, instance)
             try:
-                await self._records.commit(removal.batch)
+                await self._records.commit([*removal.batch, announcement(study)])
             except VersionConflict:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 5)))  # noqa: S311
             else:
+                self._changed()
                 await self._delete(removal.blobs)
                 return
         raise Problem(Kind.BUSY, "Too many senders are changing this study at once.", retry_after=1)

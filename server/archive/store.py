@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,13 +70,19 @@ class Store:
     """Takes instances into the archive."""
 
     def __init__(
-        self, records: Records, blobs: Blobs, access: AccessPoint, offload: Offload, settings: Settings
+        self,
+        records: Records,
+        blobs: Blobs,
+        access: AccessPoint,
+        offload: Offload,
+        settings: Settings,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.access = access
         self.blobs = blobs
         self.offload = offload
         self.max_part = settings.max_part
-        self.entry = Entry(records, blobs, offload)
+        self.entry = Entry(records, blobs, offload, changed)
         self.memory = Memory(MEMORY)
 
     async def store(

@@ -16,8 +16,10 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from server.commands.configuration import opened
-from server.importing.importer import Importer, Tally
+from server.importing.fhir_importer import FhirImporter
+from server.importing.importer import Importer
 from server.importing.journal import Journal
+from server.importing.tally import Tally
 from server.importing.walk import Total, count, find
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.kernel.ids import new_token
@@ -93,7 +95,13 @@ async def _import(
             with ExitStack() as stack:
                 lines: IO[str] | None = stack.enter_context(report.open("w", encoding="utf-8")) if report else None
                 display = stack.enter_context(_display(console, total))
-                importer = Importer(services.store, services.offload, _context(), journal, display.update, lines)
+                context, fhir = _context(), services.fhir
+                documents = FhirImporter(
+                    fhir.transactions, fhir.batches, services.stores.records, services.offload, context
+                )
+                importer = Importer(
+                    services.store, services.offload, context, journal, display.update, lines, documents
+                )
                 tally = await importer.run(find(paths, settings.data), _stopped_by_signals())
             return tally
         finally:
@@ -139,6 +147,7 @@ def _tell(console: Console, tally: Tally, total: Total, seconds: float) -> None:
     console.print(
         f"stored {tally.stored}, already there {tally.there}, refused {tally.refusals}"
         + (f", done by the run before {tally.skipped}" if tally.skipped else "")
+        + (f"; {tally.resources} FHIR resources" if tally.resources else "")
         + f"; {decimal(tally.octets)} in {seconds:.1f} s"
     )
     reasons = sorted(tally.refused.items(), key=lambda pair: -pair[1].count)

@@ -1,17 +1,21 @@
-"""`weft demo`: pydicom's sample images, in an archive of their own, served on this machine."""
+"""`weft demo`: pydicom's sample images and a synthetic ward, in an archive of their own, served on this machine."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import typer
 
 from server.commands.bring_in import NOTHING_DONE, bring_in
-from server.commands.configuration import fail
+from server.commands.configuration import fail, failing_clearly, opened
+from server.kernel.context import LOCAL_ACTOR, Context
 from server.serve import run
 from server.settings import Settings
+from server.ward.load import Ward
 
 _AN_IMAGE = (
     "/studies/1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
@@ -22,13 +26,23 @@ _AN_IMAGE = (
 
 
 def demo(settings: Settings) -> None:
-    """Import the samples where that is not done yet, say what to try, and serve."""
+    """Import samples and ward where that is not done yet, say what to try, and serve."""
     if not _is_free(settings.host, settings.port):
         fail(f"port {settings.port} is in use: stop what listens there, or choose another (make demo DEMO_PORT=8081)")
     if bring_in(settings, sample_folders(), None, is_quiet=True) == NOTHING_DONE:
         fail("the sample images could not be imported")
+    with failing_clearly():
+        asyncio.run(load_ward(settings))
     typer.echo(_words(f"http://{settings.host}:{settings.port}"))
     run(settings)
+
+
+async def load_ward(settings: Settings) -> bool:
+    """Twelve patients and their week up to yesterday; `False` where they are there already."""
+    async with opened(settings) as services:
+        fhir = services.fhir
+        ward = Ward(fhir.repository, fhir.transactions, services.store, services.bridge, sample_folders()[0])
+        return await ward.load(Context(LOCAL_ACTOR, "ward"), (services.clock.now() - timedelta(days=1)).date())
 
 
 def sample_folders() -> list[Path]:
@@ -51,15 +65,21 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def _words(url: str) -> str:
-    base = f"{url}/dicomweb"
+    base, fhir = f"{url}/dicomweb", f"{url}/fhir"
     return f"""
 Weft serves pydicom's sample images at {base}
+and a synthetic ward of twelve patients at {fhir}
 
   all studies          {base}/studies
   an image to look at  {base}{_AN_IMAGE}/rendered
+  a patient            {fhir}/Patient/ward-03?_pretty=true
 
 Try:
   curl -s '{base}/studies?PatientName=*&limit=5'
+  curl -s '{fhir}/Patient?name=ouyang&_pretty=true'
+  curl -s '{fhir}/Patient?name=%E6%AC%A7%E9%98%B3&_revinclude=ImagingStudy:patient&_pretty=true'
+  curl -s '{fhir}/Observation?patient=ward-03&code=8480-6,85354-9&_sort=-date&_count=5&_pretty=true'
+  curl -s '{fhir}/Patient/ward-03/$timeline?code=8867-4,8310-5,8480-6&_pretty=true'
 
 Ctrl-C stops it.
 """

@@ -23,6 +23,7 @@ MAX_DEPTH = 64
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SPACED = (b" :", b"\t:", b"\n:", b"\r:")
 
 
 def decode(text: bytes) -> Resource:
@@ -31,6 +32,14 @@ def decode(text: bytes) -> Resource:
     Refused beside malformed JSON: what is no object, a member given twice, what nests deeper than `MAX_DEPTH`, a text
     that is not UTF-8. A byte order mark is passed over. Whether the members make a resource is the validator's matter.
     """
+    value = decode_value(text)
+    if not isinstance(value, dict):
+        raise malformed("The JSON is not an object.")
+    return value
+
+
+def decode_value(text: bytes) -> Any:
+    """Any JSON value, under the same rules."""
     try:
         value = _decoder.decode(text[3:] if text[:3] == b"\xef\xbb\xbf" else text)
     except UnicodeDecodeError:
@@ -39,10 +48,14 @@ def decode(text: bytes) -> Resource:
         raise malformed("The JSON is nested too deeply.") from None
     except (msgspec.DecodeError, ValueError) as error:
         raise malformed(f"The JSON cannot be read: {error}") from None
-    if not isinstance(value, dict):
-        raise malformed("The JSON is not an object.")
-    if _members(value) != _STRING.sub(b"", text).count(b":"):
+    if isinstance(value, dict | list) and _gives_twice(text, _members(value)):
         raise malformed("The JSON gives a member of an object twice.")
+    return value
+
+
+def reread(text: bytes) -> Resource:
+    """A resource this server wrote itself: what `decode` refuses was refused before it was stored."""
+    value: Resource = _decoder.decode(text)
     return value
 
 
@@ -60,13 +73,27 @@ def malformed(text: str, location: str | None = None) -> Problem:
     return Problem(Kind.INVALID, text, (Issue(text, location, "structure"),))
 
 
+def _gives_twice(text: bytes, members: int) -> bool:
+    """Whether the text has more colons between strings than its objects have members.
+
+    Where no colon follows white space, each stands right behind a quotation mark; when those are as many as the
+    members, no string needs to be looked at.
+    """
+    if text.count(b'":') == members and not any(each in text for each in _SPACED):
+        return False
+    return members != _STRING.sub(b"", text).count(b":")
+
+
 def _members(value: Any, depth: int = 0) -> int:
-    """How many members its objects have in all: fewer than the text has colons when one was given twice."""
+    """How many members the objects within an object or a list have in all."""
     if depth > MAX_DEPTH:
         raise malformed("The JSON is nested too deeply.")
-    if type(value) is dict:
-        return len(value) + sum(_members(each, depth + 1) for each in value.values() if type(each) in (dict, list))
-    return sum(_members(each, depth + 1) for each in value if type(each) in (dict, list))
+    found = len(value) if type(value) is dict else 0
+    for each in value.values() if type(value) is dict else value:
+        kind = type(each)
+        if kind is dict or kind is list:
+            found += _members(each, depth + 1)
+    return found
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:

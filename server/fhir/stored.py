@@ -1,7 +1,7 @@
 """How a version of a resource lies in the records: a line of facts, then the JSON exactly as it is served.
 
-The line is `version micros`, both decimal: so a read sends ETag, Last-Modified and body without parsing JSON. A
-deletion is a version with an empty body.
+The line is `version micros`, both decimal, and `POST` after them where a create made the version: so a read sends
+ETag, Last-Modified and body without parsing JSON. A deletion is a version with an empty body.
 
 Collections: `fhir-<Type>` holds the current version of each resource that is not deleted, under its logical id, with
 the keys of its search parameters; `fhir-history` holds every version, also the current one and deletions, under
@@ -11,8 +11,9 @@ is never given twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from storage.ports import Record
 
@@ -27,9 +28,8 @@ def collection(resource_type: str) -> str:
     return f"fhir-{resource_type}"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One version of a resource."""
+class Stored(NamedTuple):
+    """One version of a resource. A tuple: pages make dozens, and a frozen dataclass costs four times as much."""
 
     type: str
     id: str
@@ -38,6 +38,15 @@ class Stored:
     """Microseconds since 1970 UTC; whole milliseconds, as `meta.lastUpdated` says it."""
     body: bytes
     """JSON as it is served; empty for a deletion."""
+    is_created: bool = False
+    """Made by a create, where the server chose the id."""
+
+    @property
+    def method(self) -> str:
+        """What history says of it: POST for a create, PUT, or DELETE."""
+        if not self.body:
+            return "DELETE"
+        return "POST" if self.is_created else "PUT"
 
     @property
     def is_deleted(self) -> bool:
@@ -56,7 +65,8 @@ class Stored:
         return f"{self.type}/{self.id}/_history/{self.version}"
 
     def record_body(self) -> bytes:
-        return b"%d %d\n" % (self.version, self.last_updated) + self.body
+        made = b" POST\n" if self.is_created else b"\n"
+        return b"%d %d" % (self.version, self.last_updated) + made + self.body
 
     @property
     def last_updated_text(self) -> str:
@@ -69,6 +79,11 @@ def from_record(resource_type: str, record: Record) -> Stored:
     return _parsed(resource_type, record.id, record.body)
 
 
+def from_records(resource_type: str, records: Iterable[Record]) -> list[Stored]:
+    """Current versions out of their records: a page of a search."""
+    return [_parsed(resource_type, record_id, body) for record_id, _, body in records]
+
+
 def from_history(record: Record) -> Stored:
     """A version out of `HISTORY`, or a deletion out of `DELETED`."""
     resource_type, resource_id = record.id.split("/")[:2]
@@ -76,9 +91,9 @@ def from_history(record: Record) -> Stored:
 
 
 def _parsed(resource_type: str, resource_id: str, body: bytes) -> Stored:
-    end = body.index(b"\n")
-    version, micros = body[:end].split(b" ")
-    return Stored(resource_type, resource_id, int(version), int(micros), body[end + 1 :])
+    facts, _, resource = body.partition(b"\n")
+    told = facts.split(b" ")
+    return Stored(resource_type, resource_id, int(told[0]), int(told[1]), resource, len(told) > 2)
 
 
 def micros_of(moment: datetime) -> int:

@@ -31,6 +31,7 @@ _PACKED_BYTES = 4 << 20
 """Compressed answers kept; each keeps its plain body alive too, which is some ten times as long."""
 
 _log = logging.getLogger("weft.http")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9_.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
@@ -47,9 +48,10 @@ class SurfaceApplication:
         cors: Cors,
         offload: Offload,
         base_url: str = "",
+        router: Router | None = None,
     ) -> None:
         self._prefix = prefix
-        self._router = Router(endpoints)
+        self._router = router or Router(endpoints)
         self._problem = problem
         self._actor = actor
         self._cors = cors
@@ -69,6 +71,8 @@ class SurfaceApplication:
         if origin := call.header("origin"):
             answer.headers += self._cors.headers(origin)
         answer.headers.append(("X-Request-Id", request_id))
+        if (correlation := call.header("x-request-id")) and _TOKEN.fullmatch(correlation):
+            answer.headers.append(("X-Correlation-Id", correlation))
         await _send(call, answer, send)
 
     async def _answer(self, call: Call) -> Answer:

@@ -12,7 +12,10 @@ _SMALLEST = 1400
 """Below one network packet compression gains nothing."""
 
 _INLINE = 16 << 10
-_WORTH = ("application/dicom+json", "application/json", "application/dicom+xml", "text/", "application/xml")
+_WORTH = (
+    "application/dicom+json", "application/json", "application/dicom+xml", "text/", "application/xml",
+    "application/fhir+json", "application/fhir+xml",
+)  # fmt: skip
 
 
 async def compressed(call: Call, answer: Answer, offload: Offload, packed: AnswerCache) -> Answer:

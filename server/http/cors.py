@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 from server.http.surface import Answer, Call
 
-_EXPOSED = "Content-Location, Content-Range, ETag, Warning, X-Request-Id, X-Total-Count"
-_ALLOWED_HEADERS = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Range"
+_EXPOSED = (
+    "Content-Location, Content-Range, ETag, Last-Modified, Location, Warning, X-Correlation-Id, X-Request-Id,"
+    " X-Total-Count"
+)
+_ALLOWED_HEADERS = (
+    "Accept, Authorization, Cache-Control, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match,"
+    " Prefer, Range, X-Request-Id"
+)
 _PREFLIGHT_SECONDS = "7200"
 
 

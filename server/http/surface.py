@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
+
+_MOST_FIELDS = 1000
+_LONGEST_CACHED = 512
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Body: TypeAlias = Bytes | list[Bytes] | AsyncIterator[Bytes]
@@ -73,15 +77,8 @@ class Call:
     def query(self) -> list[tuple[str, str]]:
         """The query's pairs in order, percent-decoded as UTF-8. Text that is not UTF-8 is a problem."""
         if self._query is None:
-            try:
-                self._query = parse_qsl(
-                    self.scope["query_string"].decode("utf-8"),
-                    keep_blank_values=True,
-                    errors="strict",
-                    max_num_fields=1000,
-                )
-            except (UnicodeDecodeError, ValueError) as error:
-                raise Problem(Kind.INVALID, "The query is not percent-encoded UTF-8 of at most 1000 fields.") from error
+            text = self.scope["query_string"]
+            self._query = list(_cached_pairs(text) if len(text) <= _LONGEST_CACHED else _pairs(text))
         return self._query
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -94,6 +91,20 @@ class Call:
                 yield chunk
             if not message.get("more_body", False):
                 return
+
+
+def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(
+            parse_qsl(text.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        )
+    except (UnicodeDecodeError, ValueError) as error:
+        text_ = f"The query is not percent-encoded UTF-8 of at most {_MOST_FIELDS} fields."
+        raise Problem(Kind.INVALID, text_) from error
+
+
+_cached_pairs = lru_cache(maxsize=512)(_pairs)
+"""Screens ask the same again and again."""
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO
 
 from server.archive.stage import StoreOutcome
 from server.archive.store import IncomingInstance, Store
+from server.importing.fhir_files import fhir_file
+from server.importing.fhir_importer import FhirImporter
+from server.importing.fhir_lane import FhirLane
 from server.importing.journal import Journal
 from server.importing.sources import Found, Refused, Source, Unreadable
+from server.importing.tally import Tally, write_line
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
@@ -23,45 +26,6 @@ AT_ONCE = 3
 """Groups being stored while the next is gathered."""
 _WHOLE = 4 << 20
 """Sources up to this length are read in one go."""
-_SAMPLES = 5
-
-
-@dataclass(slots=True)
-class Refusals:
-    """How often one reason came up, and the first few places."""
-
-    count: int = 0
-    samples: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of everything found so far."""
-
-    stored: int = 0
-    there: int = 0
-    """The same bytes were in the archive already."""
-    skipped: int = 0
-    """Done by an earlier, interrupted run of the same import."""
-    octets: int = 0
-    refused: dict[str, Refusals] = field(default_factory=dict)
-    is_interrupted: bool = False
-    cannot_store: str = ""
-    """Why the import ended early, where the store itself failed."""
-
-    @property
-    def refusals(self) -> int:
-        return sum(each.count for each in self.refused.values())
-
-    @property
-    def done(self) -> int:
-        return self.stored + self.there + self.skipped + self.refusals
-
-    def refuse(self, label: str, reason: str) -> None:
-        each = self.refused.setdefault(reason, Refusals())
-        each.count += 1
-        if len(each.samples) < _SAMPLES:
-            each.samples.append(label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +38,54 @@ class Importer:
     journal: Journal
     told: Callable[[Tally], None] = lambda _: None
     report: IO[str] | None = None
+    fhir: FhirImporter | None = None
+    """Takes what has a name of FHIR; without it everything is taken for DICOM."""
 
     async def run(self, found: Iterator[Found], stop: asyncio.Event) -> Tally:
         """Everything found, or as much as was under way when `stop` was set."""
         tally = Tally()
         async with asyncio.TaskGroup() as running:
             room = asyncio.Semaphore(AT_ONCE)
+            lane = None
+            if self.fhir is not None:
+                lane = FhirLane(self.fhir, self.journal, self.offload, tally, stop, running, self.told, self.report)
             while not stop.is_set():
                 await room.acquire()
                 group = await self.offload.io(_gather, found)
                 if not group or stop.is_set():
                     tally.is_interrupted = bool(group)
                     break
-                running.create_task(self._deal_with(group, tally, stop, room))
+                fresh = self._fresh(group, tally)
+                files = {each.mark: fhir_file(each.label) for each in fresh} if lane else {}
+                instances = [each for each in fresh if files.get(each.mark) is None]
+                running.create_task(self._deal_with(instances, tally, stop, room))
+                for each in fresh:
+                    if lane is not None and (file := files[each.mark]) is not None:
+                        await lane.take(each, file)
+            if lane is not None:
+                await lane.finish()
         tally.is_interrupted = tally.is_interrupted or stop.is_set()
         return tally
 
+    def _fresh(self, group: Sequence[Found], tally: Tally) -> list[Source]:
+        """What is still to be done; the rest is told at once."""
+        fresh: list[Source] = []
+        for each in group:
+            if isinstance(each, Refused):
+                self._refuse(tally, each.label, each.reason)
+            elif self.journal.holds(each.mark):
+                tally.skipped += 1
+                tally.octets += each.size
+            else:
+                fresh.append(each)
+        return fresh
+
     async def _deal_with(
-        self, group: Sequence[Found], tally: Tally, stop: asyncio.Event, room: asyncio.Semaphore
+        self, sources: Sequence[Source], tally: Tally, stop: asyncio.Event, room: asyncio.Semaphore
     ) -> None:
         try:
-            fresh: list[Source] = []
-            for each in group:
-                if isinstance(each, Refused):
-                    self._refuse(tally, each.label, each.reason)
-                elif self.journal.holds(each.mark):
-                    tally.skipped += 1
-                    tally.octets += each.size
-                else:
-                    fresh.append(each)
-            if fresh:
-                await self._store(fresh, tally, stop)
+            if sources:
+                await self._store(sources, tally, stop)
             self.told(tally)
         finally:
             room.release()
@@ -127,20 +108,17 @@ class Importer:
             self._refuse(tally, source.label, outcome.failure.text)
         elif outcome.was_there:
             tally.there += 1
-            self._line(source.label, "there", instance=outcome.sop_instance_uid)
+            write_line(self.report, source.label, "there", instance=outcome.sop_instance_uid)
         else:
             tally.stored += 1
             warnings = [f"{each.path}: {each.text}" for each in outcome.warnings]
-            self._line(source.label, "stored", instance=outcome.sop_instance_uid, warnings=warnings or None)
+            write_line(
+                self.report, source.label, "stored", instance=outcome.sop_instance_uid, warnings=warnings or None
+            )
 
     def _refuse(self, tally: Tally, label: str, reason: str) -> None:
         tally.refuse(label, reason)
-        self._line(label, "refused", reason=reason)
-
-    def _line(self, label: str, outcome: str, **more: object) -> None:
-        if self.report is not None:
-            line = {"path": label, "outcome": outcome, **{name: each for name, each in more.items() if each}}
-            self.report.write(json.dumps(line, ensure_ascii=False) + "\n")
+        write_line(self.report, label, "refused", reason=reason)
 
     async def _incoming(self, sources: Sequence[Source]) -> AsyncIterator[IncomingInstance]:
         for number, source in enumerate(sources, 1):

@@ -22,7 +22,7 @@ from storage.encryption.ciphers import NONCE, TAG, Aead, Algorithm, derived
 from storage.encryption.keys import KEY_ID, KeyRing
 from storage.errors import Damaged
 from storage.ports import Batch, Cursor, Delete, Index, Page, Put, Record, Records, Threads
-from storage.query import Order, Predicate
+from storage.query import Key, Order, Predicate
 
 _VERSION = 0x10
 _SALT = 16
@@ -30,6 +30,7 @@ _PREFIX = 1 + KEY_ID + _SALT
 _BODY = _PREFIX + NONCE
 _RUN = 1 << 20
 _CIPHERS_KEPT = 1024
+_SHORT = 4096
 _ON_LOOP, _ON_LOOP_SLOW = 1 << 20, 1 << 14
 """Bytes that the event loop itself seals or opens at once, with a fast and with a slow cipher."""
 
@@ -76,6 +77,9 @@ class EncryptedRecords:
     async def count(self, collection: str, predicate: Predicate, *, at_most: int) -> int:
         return await self._inner.count(collection, predicate, at_most=at_most)
 
+    async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
+        return await self._inner.values(collection, name, predicate, at_most=at_most)
+
     async def close(self) -> None:
         await self._inner.close()
 
@@ -105,17 +109,23 @@ class EncryptedRecords:
         return await self._threads.cpu(self._all_opened, collection, records)
 
     def _all_opened(self, collection: str, records: Sequence[Record]) -> list[Record]:
-        return [Record(each.id, each.version, self._body(collection, each)) for each in records]
-
-    def _body(self, collection: str, record: Record) -> bytes:
-        sealed = record.body
-        if len(sealed) < _BODY + TAG:
-            raise Damaged("damaged: a record is not sealed")
-        cipher = self._cipher(sealed[:_PREFIX])
-        try:
-            return cipher.decrypt(sealed[_PREFIX:_BODY], memoryview(sealed)[_BODY:], _bound(collection, record.id))
-        except InvalidTag:
-            raise Damaged("damaged: a record fails its seal") from None
+        """One loop without calls of our own: a page opens dozens."""
+        owner = collection.encode() + b"\0"
+        opened = []
+        for record_id, version, sealed in records:
+            size = len(sealed)
+            if size < _BODY + TAG:
+                raise Damaged("damaged: a record is not sealed")
+            prefix = sealed[:_PREFIX]
+            cipher = self._ciphers.get(prefix) or self._cipher(prefix)
+            # A view spares copying what is long, and costs more than copying what is short.
+            content = sealed[_BODY:] if size < _SHORT else memoryview(sealed)[_BODY:]
+            try:
+                body = cipher.decrypt(sealed[_PREFIX:_BODY], content, owner + record_id.encode())
+            except InvalidTag:
+                raise Damaged("damaged: a record fails its seal") from None
+            opened.append(Record(record_id, version, body))
+        return opened
 
     def _cipher(self, prefix: bytes) -> Aead:
         cipher = self._ciphers.get(prefix)

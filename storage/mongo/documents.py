@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from storage.ports import Put, Record
-from storage.query import Key
+from storage.query import Key, Order
 
 Document = dict[str, Any]
 
@@ -44,13 +44,15 @@ def record(found: Document) -> Record:
     return Record(found["_id"], found["v"], found["b"])
 
 
-def sort_value(found: Document, name: str, *, descending: bool) -> Key | None:
+def sort_value(found: Document, order: Order) -> Key | None:
     """What a record sorts by: the least of its values, descending the greatest; numbers before texts."""
-    value = found.get("k", {}).get(escaped(name))
-    if not isinstance(value, list):
-        return _key(value)
-    ordered = sorted(value, key=lambda each: (isinstance(each, str), each))
-    return _key(ordered[-1 if descending else 0])
+    value = found.get("k", {}).get(escaped(order.name))
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if order.within is not None:
+        low, high = order.within
+        values = [each for each in values if isinstance(each, str) and low <= each <= high]
+    ordered = sorted(values, key=lambda each: (isinstance(each, str), each))
+    return _key(ordered[-1 if order.descending else 0]) if ordered else None
 
 
 def _key(value: Any) -> Key | None:

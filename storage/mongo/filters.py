@@ -60,6 +60,11 @@ def _between(field: str, low: Key | None, high: Key | None) -> Filter:
         within["$lte"] = _operand(high)
     if len(within) < 2:
         return {field: within or {"$type": "number"}}
+    return some_value(field, within)
+
+
+def some_value(field: str, within: Filter) -> Filter:
+    """One value of the field meets both bounds."""
     one_value = {"$or": [{field: {"$not": {"$type": "array"}}}, {field: {"$elemMatch": within}}]}
     return {"$and": [{field: within}, one_value]}
 

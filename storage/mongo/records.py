@@ -25,7 +25,7 @@ from storage.mongo.filters import Filter, compile_filter
 from storage.mongo.transactions import Transactions, unavailable
 from storage.places import Place, read_place, write_place
 from storage.ports import Batch, Cursor, Index, Page, Record
-from storage.query import NOTHING, Order, Predicate
+from storage.query import NOTHING, Key, Order, Predicate
 from storage.simplify import simplify
 
 LONGEST_BODY = 15 << 20
@@ -112,7 +112,7 @@ class MongoRecords:
         self, collection: str, wanted: Filter, order: Sequence[Order], skip: int, limit: int
     ) -> list[Document]:
         fields = {"v": 1, "b": 1} | {field_of(each.name): 1 for each in order}
-        if len(order) < 2:
+        if len(order) < 2 and not any(each.within for each in order):
             cursor = self._collection(collection).find(
                 wanted, fields, sort=pages.sorting(order), skip=skip, limit=limit
             )
@@ -128,6 +128,21 @@ class MongoRecords:
             return 0
         async with _errors():
             return await self._collection(collection).count_documents(compile_filter(simple), limit=at_most)
+
+    async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
+        simple = simplify(predicate, _every_name)
+        if at_most < 1 or simple == NOTHING:
+            return []
+        stages: list[dict[str, Any]] = [
+            {"$match": compile_filter(simple)},
+            {"$project": {"_id": 0, "v": f"${field_of(name)}"}},
+            {"$unwind": "$v"},
+            {"$group": {"_id": "$v"}},
+            {"$limit": at_most},
+        ]
+        async with _errors():
+            found = await self._collection(collection).aggregate(stages, allowDiskUse=True)
+            return [each["_id"] if isinstance(each["_id"], str) else int(each["_id"]) for each in await found.to_list()]
 
     def _collection(self, name: str) -> AsyncCollection[Document]:
         return self._database[escaped(name)]
@@ -146,7 +161,7 @@ def _every_name(name: str) -> bool:
 
 
 def _place(found: Document, order: Sequence[Order]) -> Place:
-    return (*(sort_value(found, each.name, descending=each.descending) for each in order), found["_id"])
+    return (*(sort_value(found, each) for each in order), found["_id"])
 
 
 @asynccontextmanager

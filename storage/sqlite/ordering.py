@@ -30,13 +30,23 @@ class Ordering:
                 text += f", NULL AS v{number}"
             else:
                 text += f", {self._looked_up(order)} AS v{number}"
-                values.append(name)
+                values += [name, *(order.within or ())]
         return Sql(text, values)
 
     def _looked_up(self, order: Order) -> str:
         which = "max" if order.descending else "min"
         table = f"key_{self.collection}"
-        return f"(SELECT {which}(value) FROM {table} INDEXED BY {table}_rec WHERE rec = d.rec AND name = ?)"
+        run = " AND value >= ? AND value <= ?" if order.within else ""
+        return f"(SELECT {which}(value) FROM {table} INDEXED BY {table}_rec WHERE rec = d.rec AND name = ?{run})"
+
+    def foremost(self) -> Sql:
+        """Of the rows that one record has in the run of the first order, the one it sorts by; led by AND."""
+        (low, high), table = self.orders[0].within or ("", ""), f"key_{self.collection}"
+        before = Sql(" AND value > d.value AND value <= ?", [high])
+        if not self.orders[0].descending:
+            before = Sql(" AND value < d.value AND value >= ?", [low])
+        other = Sql(f" AND NOT EXISTS(SELECT 1 FROM {table} INDEXED BY {table}_rec WHERE rec = d.rec AND name = d.name")
+        return other + before + Sql(")")
 
     def sorting(self, *, along: bool) -> str:
         by = [

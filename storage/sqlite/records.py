@@ -11,15 +11,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from storage.places import Place, read_place, write_place
 from storage.ports import Batch, Cursor, Index, Page, Record, Threads
-from storage.query import Order, Predicate
+from storage.query import Key, Order, Predicate
 from storage.sqlite.readers import Readers
 from storage.sqlite.schema import Catalogue, add_names, connect, create, unavailable
-from storage.sqlite.search import Row, open_search
+from storage.sqlite.search import DensePage, Row, open_search
 from storage.sqlite.writer import Writer
 
+_REMEMBERED = 512
+_Asked: TypeAlias = tuple[str, Predicate, tuple[Order, ...]]
 _FEW_IDS = 200
 """More records than this are read in a thread from the start."""
 
@@ -32,6 +35,7 @@ class SqliteRecords:
         self._catalogue = Catalogue()
         self._readers = Readers(path, threads)
         self._writer = Writer(path, self._catalogue)
+        self._dense: dict[_Asked, DensePage] = {}
 
     async def prepare(self, indexes: Sequence[Index]) -> None:
         """Every key is an index already; only the numbers are made in advance."""
@@ -83,16 +87,30 @@ class SqliteRecords:
         if limit < 1:
             return Page([], after)
 
+        is_dense = place is None and not skip and bool(order) and order[0].is_dense
+        asked = (collection, predicate, tuple(order)) if is_dense else None
+
         def work(connection: sqlite3.Connection) -> list[Row]:
             connection.execute("BEGIN")
-            search = open_search(connection, self._catalogue, collection, predicate, order)
-            rows = search.page(place, skip, limit + 1) if search else []
+            known = self._dense.get(asked) if asked else None
+            if known:
+                rows = known.rows(connection, limit + 1)
+            else:
+                search = open_search(connection, self._catalogue, collection, predicate, order)
+                rows = search.page(place, skip, limit + 1) if search else []
+                if search and asked and (dense := search.dense()):
+                    self._remember(asked, dense)
             connection.execute("COMMIT")
             return rows
 
         rows = await self._readers.read(work)
         records = [Record(row[0], row[1], row[2]) for row in rows[:limit]]
         return Page(records, write_place(_place(rows[limit - 1])) if len(rows) > limit else None)
+
+    def _remember(self, asked: _Asked, page: DensePage) -> None:
+        if len(self._dense) >= _REMEMBERED:
+            self._dense.clear()
+        self._dense[asked] = page
 
     async def count(self, collection: str, predicate: Predicate, *, at_most: int) -> int:
         def work(connection: sqlite3.Connection) -> int:
@@ -103,6 +121,17 @@ class SqliteRecords:
             return number
 
         return await self._readers.read(work) if at_most > 0 else 0
+
+    async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
+        def work(connection: sqlite3.Connection) -> list[Key]:
+            connection.execute("BEGIN")
+            search = open_search(connection, self._catalogue, collection, predicate)
+            number = self._catalogue.number(connection, collection, name)
+            found = search.values(number, at_most) if search and number is not None else []
+            connection.execute("COMMIT")
+            return found
+
+        return await self._readers.read(work) if at_most > 0 else []
 
     async def close(self) -> None:
         """Write what was submitted, then let go of the file."""

@@ -74,6 +74,11 @@ class Catalogue:
                 known = collection.names[name] = row[0]
         return known
 
+    def number(self, connection: sqlite3.Connection, collection: str, name: str) -> int | None:
+        """The number of a name in a collection that may both be unknown."""
+        known = self.collection(connection, collection)
+        return None if known is None else self.name(connection, known, name)
+
     def learn(self, connection: sqlite3.Connection, collection: str, names: Iterable[str]) -> None:
         known = self.collection(connection, collection)
         if known is not None:

@@ -31,6 +31,8 @@ Row = tuple[str, int, bytes, int, *tuple[Key | None, ...]]
 
 _FEW = 32
 """So few rows need no better driver."""
+_SHORT = 1024
+"""A run with fewer rows than this is read through in order: most of them match, or nobody would order by it."""
 _COUNTED = 4096
 """Among terms more frequent than this, any will do to drive a count."""
 _MOST_STRETCHES = 100
@@ -105,8 +107,9 @@ class Search:
     def page(self, after: Place | None, skip: int, wanted: int) -> list[Row]:
         """Up to `wanted` rows behind `after` and `skip` more."""
         drivers = self._drivers()
-        if not drivers or (len(drivers) == 1 and self._is_along(drivers[0])):
-            best, in_turn = (drivers[0] if drivers else None), True
+        run = self._dense_run(drivers)
+        if run or not drivers:
+            best, in_turn = run, True
         elif len(drivers) == 1 and drivers[0].rank == 0 and drivers[0].exact and not self.ordering.orders:
             best, in_turn = drivers[0], False
         else:
@@ -117,13 +120,40 @@ class Search:
             return self._sorted(None, after, skip, wanted)
         return self._in_turn(best, after, skip, wanted)
 
+    def dense(self) -> DensePage | None:
+        """Its first page as statements to be used again; `None` where what to do depends on what is there."""
+        run = self._dense_run(self._drivers())
+        first = self.ordering.names[0] if self.ordering.orders else None
+        if run is None or first is None or not self.ordering.orders[0].is_dense:
+            return None
+        inner = Sql("SELECT d.rec AS rec") + self.ordering.columns(along=True) + self._along(first, run.term, None)
+        sorting = self.ordering.sorting(along=True)
+        return DensePage(first, self._paged(inner, sorting), self._paged(inner + self.ordering.foremost(), sorting))
+
     def count(self, at_most: int) -> int:
-        drivers = self._drivers()
         if not self.terms:
             return min(self._records(), at_most)
-        bound = min(at_most, _COUNTED)
-        best = self._most_selective(drivers, bound)[1] if len(drivers) > 1 else next(iter(drivers), None)
-        return self._counted(self._source(best), at_most)
+        return self._counted(self._source(self._for_all(at_most)), at_most)
+
+    def values(self, name: int, at_most: int) -> list[Key]:
+        """Up to so many different values that the records found carry under a name: read from the key table alone."""
+        if not self.terms:
+            rows = stretch(self.collection, name, Exists(""), "DISTINCT value")
+        else:
+            table = f"key_{self.collection}"
+            rows = Sql("SELECT DISTINCT k.value FROM (SELECT d.rec AS rec") + self._source(self._for_all(at_most))
+            rows += Sql(
+                f") AS m CROSS JOIN {table} AS k INDEXED BY {table}_rec ON k.rec = m.rec AND k.name = ?", [name]
+            )
+        rows += Sql(" LIMIT ?", [at_most])
+        return [value for (value,) in self.connection.execute(rows.text, rows.values).fetchall()]
+
+    def _for_all(self, at_most: int) -> Driver | None:
+        """What drives where nothing is sorted: whatever has the fewest rows."""
+        drivers = self._drivers()
+        if len(drivers) < 2:
+            return next(iter(drivers), None)
+        return self._most_selective(drivers, min(at_most, _COUNTED))[1]
 
     def _drivers(self) -> list[Driver]:
         """What could drive, the most promising first."""
@@ -133,8 +163,16 @@ class Search:
 
     def _is_along(self, driver: Driver) -> bool:
         """The driver's rows lie in the order asked."""
-        orders = self.ordering.orders
-        return bool(orders) and isinstance(driver.term, _RUNS) and driver.term.name == orders[0].name
+        orders, term = self.ordering.orders, driver.term
+        if not orders or not isinstance(term, _RUNS) or term.name != orders[0].name:
+            return False
+        return orders[0].within is None or term == _run_of(orders[0])
+
+    def _dense_run(self, drivers: Sequence[Driver]) -> Driver | None:
+        """The driver along the order, where nothing needs to be counted to know that it does best."""
+        if drivers and (len(drivers) == 1 or (self.ordering.orders and self.ordering.orders[0].is_dense)):
+            return next((driver for driver in drivers if self._is_along(driver)), None)
+        return None
 
     def _chosen(self, drivers: Sequence[Driver], wanted: int) -> tuple[Driver, bool]:
         """The best driver, and whether the first order's key, or every record in turn, does better."""
@@ -142,6 +180,9 @@ class Search:
             count, best = self._most_selective(drivers, _FEW)
             if count <= _FEW:
                 return best, self._is_along(best)
+            run = next((driver for driver in drivers if self._is_along(driver)), None)
+            if run and self.ordering.orders[0].within and self._rows_of(run.leaves[0], _SHORT) < _SHORT:
+                return run, True
         bound = isqrt(wanted * self._records()) + 1
         count, best = self._most_selective(drivers, bound)
         return best, count > bound or self._is_along(best)
@@ -206,47 +247,75 @@ class Search:
         """The rows of the first order's key, probed, then the records that lack it."""
         first = self.ordering.names[0]
         carrying, entries = self._tally(first)
-        if carrying != entries:
+        is_run = self.ordering.orders[0].within is not None
+        if carrying != entries and not is_run:
             return self._sorted(best, after, skip, wanted)
         rows: list[Row] = []
         within = next((each.term for each in self._drivers() if self._is_along(each)), None)
         if first is not None and (after is None or after[0] is not None):
-            source = self._along(first, within, after)
+            source = self._along(first, within, after) + (self.ordering.foremost() if carrying != entries else Sql(""))
             inner = Sql("SELECT d.rec AS rec") + self.ordering.columns(along=True) + source
             rows = self._rows(inner, self.ordering.sorting(along=True), skip, wanted)
             if len(rows) == wanted or within is not None:
                 return rows
             skip = 0 if rows or not skip else skip - self._counted(source, skip)
             after = None
-        if carrying == self._records():
+        if carrying == self._records() and not is_run:
             return rows
         return rows + self._lacking(best, after, skip, wanted - len(rows))
 
     def _tally(self, name: int | None) -> tuple[int, int]:
-        """How many records carry the name, and how many values they carry."""
-        found = self.connection.execute("SELECT records, entries FROM tally WHERE name = ?", (name,)).fetchone()
-        return found or (0, 0)
+        return _tally(self.connection, name)
 
     def _along(self, first: int, within: Predicate | None, after: Place | None) -> Sql:
         """` FROM … AS d WHERE …`: the rows of the first order's key behind the place that satisfy all terms."""
-        bounds, rest = bounded(within) if isinstance(within, _RUNS) else (Bounds(), Sql(""))
+        run = within or _run_of(self.ordering.orders[0])
+        bounds, rest = bounded(run) if isinstance(run, _RUNS) else (Bounds(), Sql(""))
         probes = Probes(self.collection, self.name_of).all_of([term for term in self.terms if term is not within])
         rows = Sql(f" FROM key_{self.collection} AS d NOT INDEXED WHERE d.name = ?", [first])
         return rows + self.ordering.run(bounds, after) + rest + probes
 
     def _lacking(self, best: Driver | None, after: Place | None, skip: int, wanted: int) -> list[Row]:
         """Records without the first order's key."""
-        name = self.ordering.orders[0].name
-        without = (Not(Exists(name)),) if self.ordering.names[0] is not None else ()
+        order = self.ordering.orders[0]
+        without = (Not(_run_of(order) or Exists(order.name)),) if self.ordering.names[0] is not None else ()
         return replace(self, terms=self.terms + without)._sorted(best, after, skip, wanted)
 
     def _rows(self, inner: Sql, sorting: str, skip: int, wanted: int) -> list[Row]:
+        paged = self._paged(inner, sorting)
+        return self.connection.execute(paged.text, [*paged.values, wanted, skip]).fetchall()
+
+    def _paged(self, inner: Sql, sorting: str) -> Sql:
         """The bodies of what `inner` selects: read only once the page is known, because they are long."""
         text = (
             f"SELECT r.id, r.version, r.body, t.* FROM ({inner.text} ORDER BY {sorting} LIMIT ? OFFSET ?) AS t"
             f" CROSS JOIN record_{self.collection} AS r ON r.rec = t.rec"
         )
-        return self.connection.execute(text, [*inner.values, wanted, skip]).fetchall()
+        return Sql(text, inner.values)
+
+
+@dataclass(frozen=True, slots=True)
+class DensePage:
+    """The first page along a dense run: the same statements whatever the store holds by then."""
+
+    first: int
+    single: Sql
+    several: Sql
+    """Where some record carries several values of the key."""
+
+    def rows(self, connection: sqlite3.Connection, wanted: int) -> list[Row]:
+        carrying, entries = _tally(connection, self.first)
+        chosen = self.single if carrying == entries else self.several
+        return connection.execute(chosen.text, [*chosen.values, wanted, 0]).fetchall()
+
+
+def _tally(connection: sqlite3.Connection, name: int | None) -> tuple[int, int]:
+    """How many records carry the name, and how many values they carry."""
+    return connection.execute("SELECT records, entries FROM tally WHERE name = ?", (name,)).fetchone() or (0, 0)
+
+
+def _run_of(order: Order) -> Between | None:
+    return Between(order.name, *order.within) if order.within else None
 
 
 def open_search(

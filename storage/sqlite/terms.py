@@ -27,6 +27,7 @@ NameOf = Callable[[str], int]
 """The number of a name that is known to have one."""
 
 _MOST_PARAMETERS = 8192
+_FEW_VALUES = 16
 _GLOB_MISREADS = re.compile("[\x00\ufffd-\uffff]")
 _LAST_CHARACTER = chr(0x10FFFF)
 
@@ -182,4 +183,10 @@ class Probes:
             f"EXISTS(SELECT 1 FROM {table} INDEXED BY {table}_rec WHERE rec = d.rec AND name = ?",
             [self.name_of(leaf.name)],
         )
-        return found + condition(leaf) + Sql(")")
+        return found + self._demanded(leaf) + Sql(")")
+
+    def _demanded(self, leaf: Leaf) -> Sql:
+        """Of many values SQLite would seek each in turn; behind a plus it looks up the record's few among them."""
+        if isinstance(leaf, OneOf) and len(leaf.values) > _FEW_VALUES:
+            return Sql(" AND ") + one_of("+value", leaf.values)
+        return condition(leaf)

@@ -4,6 +4,7 @@ run --base-url http://127.0.0.1:8042/dicom-web --pid 4711 --label orthanc --out 
 local --label weft --out weft.json
 compare orthanc.json weft.json
 qido-scale
+fhir-load BUNDLES | fhir-serve | fhir-scale
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.benchmarks import fhir
 from tests.benchmarks.corpus import Shape
 from tests.benchmarks.load import Target
 from tests.benchmarks.measure import Plan, measure
@@ -28,6 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
             _print(compare(Run.load(given.one), Run.load(given.other)))
         case "qido-scale":
             runs = qido_scale(given.folder, tuple(given.sizes), given.seconds, may_use_wrk=not given.no_wrk)
+            for run in runs:
+                _print([run.label, *run.lines()])
+            _print(compare(*runs[:2]))
+        case "fhir-load":
+            _print(fhir.fhir_load(given.bundles))
+        case "fhir-serve":
+            _print(fhir.fhir_serve(given.seconds))
+        case "fhir-scale":
+            runs = fhir.fhir_scale(tuple(given.sizes), given.seconds)
             for run in runs:
                 _print([run.label, *run.lines()])
             _print(compare(*runs[:2]))
@@ -76,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     scaling.add_argument("--sizes", type=int, nargs=2, default=SIZES)
     scaling.add_argument("--no-wrk", action="store_true")
     scaling.add_argument("--seconds", type=float, default=3.0)
+    loading = commands.add_parser("fhir-load", help="a folder of bundles, loaded; beside it a library that parses them")
+    loading.add_argument("bundles", type=Path)
+    serving = commands.add_parser("fhir-serve", help="a read and a search page beside canned answers")
+    serving.add_argument("--seconds", type=float, default=5.0)
+    growing = commands.add_parser("fhir-scale", help="a search among few and among many Observations")
+    growing.add_argument("--sizes", type=int, nargs=2, default=fhir.SIZES)
+    growing.add_argument("--seconds", type=float, default=5.0)
     return parser
 
 

@@ -50,8 +50,15 @@ class Archive:
 
 @pytest.fixture(params=["sqlite", "mongodb"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+    with opened_archive(request, tmp_path) as archive:
+        yield archive
+
+
+@contextmanager
+def opened_archive(request: pytest.FixtureRequest, folder: Path) -> Iterator[Archive]:
+    """What the fixture's parameter names, for fixtures of any scope."""
     threads = Offload()
-    place = _in_sqlite(tmp_path) if request.param == "sqlite" else _in_mongodb(request.getfixturevalue("mongodb_url"))
+    place = _in_sqlite(folder) if request.param == "sqlite" else _in_mongodb(request.getfixturevalue("mongodb_url"))
     with place as (url, make), asyncio.Runner() as runner:
         opened = Archive(url, make, runner, threads)
         yield opened

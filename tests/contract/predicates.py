@@ -48,12 +48,20 @@ predicates: st.SearchStrategy[Predicate] = st.recursive(
     max_leaves=6,
 )
 
-orders = st.lists(st.builds(Order, names, st.booleans()), max_size=3)
+_runs = st.none() | st.none() | st.tuples(texts, texts)
+orders = st.lists(st.builds(Order, names, st.booleans(), _runs), max_size=3)
 
 
 def place(keys: Mapping[str, frozenset[Key]], order: Sequence[Order]) -> list[tuple[object, ...]]:
     """What a record sorts by, ascending: lacking last, numbers before texts, ties left open."""
-    return [_place(keys.get(each.name, frozenset()), each.descending) for each in order]
+    return [_place(_counting(keys.get(each.name, frozenset()), each), each.descending) for each in order]
+
+
+def _counting(found: frozenset[Key], order: Order) -> frozenset[Key]:
+    if order.within is None:
+        return found
+    low, high = order.within
+    return frozenset(each for each in found if isinstance(each, str) and low <= each <= high)
 
 
 def _place(found: frozenset[Key], descending: bool) -> tuple[object, ...]:

@@ -52,6 +52,11 @@ def fill(archive: Archive, store: Records, records: Sequence[Keys], collection: 
     archive.run(store.commit([Put(collection, f"r{number}", b"", keys) for number, keys in enumerate(records)]))
 
 
+def same(found: Sequence[Key], wanted: frozenset[Key]) -> bool:
+    """The same values, each once, texts and numbers apart."""
+    return sorted(map(repr, found)) == sorted(repr(int(each) if isinstance(each, int) else each) for each in wanted)
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(predicates.keys, max_size=12),
@@ -81,6 +86,12 @@ def test_every_adapter_means_the_same(
     assert find(archive, store, "c", predicate, order=order, limit=limit, skip=skip) == whole[skip:]
     assert archive.run(store.count("c", predicate, at_most=99)) == len(whole)
     assert archive.run(store.count("c", predicate, at_most=3)) == min(len(whole), 3)
+    for name in predicates.NAMES:
+        carried = frozenset[Key]().union(*(keys.get(name, frozenset()) for keys in wanted.values()))
+        assert same(archive.run(store.values("c", name, predicate, at_most=99)), carried)
+        some = archive.run(store.values("c", name, predicate, at_most=2))
+        assert len(some) == len(set(some)) == min(len(carried), 2)
+        assert set(some) <= carried
 
 
 def test_many_records_are_searched_as_few_are(archive: Archive, store: Records) -> None:
@@ -125,6 +136,27 @@ def test_many_records_are_searched_as_few_are(archive: Archive, store: Records) 
         assert places == sorted(places)
         assert find(archive, store, "c", predicate, order=order, limit=limit, skip=skip) == whole[skip:]
         assert archive.run(store.count("c", predicate, at_most=9999)) == len(whole)
+        patients = frozenset[Key]().union(*(keys["patient"] for keys in wanted.values()))
+        assert same(archive.run(store.values("c", "patient", predicate, at_most=9999)), patients)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_records_are_sorted_by_their_key_in_the_run_that_is_searched(
+    archive: Archive, store: Records, descending: bool
+) -> None:
+    """Each record carries a key for each of its codes; a search by one code must not sort by another's."""
+    records: list[Keys] = [
+        {"shaped": frozenset({f"p{number % 3}|a|{number * 7 % 100:02}", f"p{number % 3}|z|{number * 3 % 100:02}"})}
+        for number in range(100)
+    ]
+    fill(archive, store, records)
+    low, high = "p1|a|30", "p1|a|~"
+    order = [Order("shaped", descending, (low, high))]
+    whole = find(archive, store, "c", Between("shaped", low, high), order=order)
+    wanted = [number for number in range(1, 100, 3) if number * 7 % 100 >= 30]
+    assert whole == [f"r{each}" for each in sorted(wanted, key=lambda each: each * 7 % 100, reverse=descending)]
+    assert find(archive, store, "c", Between("shaped", low, high), order=order, limit=4) == whole
+    assert find(archive, store, "c", Between("shaped", "p1|a|", high), order=order, limit=9)[: len(whole)] == whole
 
 
 def test_a_text_never_equals_a_number(archive: Archive, store: Records) -> None:
@@ -273,6 +305,10 @@ def test_records_come_with_version_and_body(archive: Archive, store: Records) ->
 def test_a_collection_nobody_wrote_to_is_empty(archive: Archive, store: Records) -> None:
     assert find(archive, store, "nothing", EVERYTHING, order=[Order("k")]) == []
     assert archive.run(store.count("nothing", Not(Exists("k")), at_most=5)) == 0
+    assert archive.run(store.values("nothing", "k", EVERYTHING, at_most=5)) == []
+    fill(archive, store, [{"k": frozenset({1})}])
+    assert archive.run(store.values("c", "nothing", EVERYTHING, at_most=5)) == []
+    assert archive.run(store.values("c", "k", EVERYTHING, at_most=0)) == []
 
 
 @pytest.mark.parametrize("text", ["", "x", "é", "W10", "bnVsbA", "eyJhIjoxfQ", "WzEuNSwxXQ", "W" * 9999])

@@ -105,13 +105,45 @@ def test_the_last_two_fetch_a_file_and_store_it(answers: list[str]) -> None:
     assert len(json.loads(answers[5])["00081199"]["Value"]) == 1
 
 
+def test_a_patient_is_found_by_pinyin(answers: list[str]) -> None:
+    (entry,) = json.loads(answers[6])["entry"]
+    assert entry["resource"]["name"][0]["family"] == "欧阳"
+
+
+def test_studies_come_with_their_patient(answers: list[str]) -> None:
+    modes = [(each["search"]["mode"], each["resource"]["resourceType"]) for each in json.loads(answers[7])["entry"]]
+    assert ("match", "ImagingStudy") in modes
+    assert ("include", "Patient") in modes
+
+
+def test_the_latest_temperatures_come_first(answers: list[str]) -> None:
+    entries = json.loads(answers[8])["entry"]
+    moments = [each["resource"]["effectiveDateTime"] for each in entries]
+    assert len(moments) == 5
+    assert moments == sorted(moments, reverse=True)
+
+
+def test_the_timeline_holds_images_and_vital_signs(answers: list[str]) -> None:
+    types = {each["resource"]["resourceType"] for each in json.loads(answers[9])["entry"]}
+    assert {"ImagingStudy", "Observation"} <= types
+
+
+def test_history_comes_as_xml(answers: list[str]) -> None:
+    assert '<Bundle xmlns="http://hl7.org/fhir">' in answers[10]
+
+
+def test_a_day_that_is_none_is_told(answers: list[str]) -> None:
+    (issue,) = [each for each in json.loads(answers[11])["issue"] if each["severity"] == "error"]
+    assert issue["expression"] == ["Patient.birthDate"]
+
+
 def test_the_demonstration_says_what_to_open(demo: Server) -> None:
     told = demo.log.read_text()
-    urls = re.findall(rf"{re.escape(demo.dicomweb)}/\S+", told)
+    urls = re.findall(rf"{re.escape(demo.url)}/[a-z]+/[^\s']+", told)
     assert len(urls) >= 3
     assert "curl -s" in told
     for url in urls:
-        with urllib.request.urlopen(url.rstrip("'"), timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             assert answer.status == 200
 
 

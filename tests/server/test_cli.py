@@ -21,7 +21,7 @@ def weft(*arguments: str | Path, **environment: str) -> Result:
 
 def test_help_names_every_command() -> None:
     told = weft("--help").stdout
-    for command in ("serve", "import", "verify", "statements", "demo"):
+    for command in ("serve", "import", "verify", "reindex", "statements", "demo"):
         assert f"\n  {command} " in told
 
 

@@ -33,8 +33,18 @@ def test_every_endpoint_is_a_row() -> None:
 
 
 def test_tables_are_whole() -> None:
-    (text,) = statements().values()
+    text = statements()["dicomweb.md"]
     for line in ("| 0111 | duplicate sop instance |", "| 406 | not acceptable |"):
         assert line in text
     assert "RequestAttributesSequence.ScheduledProcedureStepID" in text
     assert "| 1.2.840.10008.1.2.4.80 | JPEG-LS Lossless Image Compression | image/jls | yes | yes | yes |" in text
+
+
+def test_the_fhir_statement_is_whole() -> None:
+    text = statements()["fhir.md"]
+    for line in (
+        "| create | POST | `/{type}` | http.html#create |",
+        "| $everything | Patient | instance | GET, POST | http://hl7.org/fhir/OperationDefinition/Patient-everything |",
+        "| 410 | gone | deleted |",
+    ):
+        assert line in text

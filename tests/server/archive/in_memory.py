@@ -7,7 +7,7 @@ from typing import Any
 
 from storage.errors import NotFound
 from storage.ports import Batch, BlobRef, Bytes, Cursor, Delete, Index, Page, Put, Record
-from storage.query import Keys, Order, Predicate, matches
+from storage.query import Key, Keys, Order, Predicate, matches
 
 
 class InMemoryRecords:
@@ -56,6 +56,10 @@ class InMemoryRecords:
 
     async def count(self, collection: str, predicate: Predicate, *, at_most: int) -> int:
         return min(at_most, len(self._matching(collection, predicate)))
+
+    async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
+        found = {value for _, keys in self._matching(collection, predicate) for value in keys.get(name, frozenset())}
+        return list(found)[:at_most]
 
     async def close(self) -> None:
         return

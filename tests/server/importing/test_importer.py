@@ -14,9 +14,10 @@ import pytest
 
 from server.archive.rows import INSTANCE
 from server.assembly import Services, open_services
-from server.importing.importer import GROUP_COUNT, Importer, Tally
+from server.importing.importer import GROUP_COUNT, Importer
 from server.importing.journal import Journal
 from server.importing.sources import FileSource, Found
+from server.importing.tally import Tally
 from server.importing.walk import find
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.settings import Settings

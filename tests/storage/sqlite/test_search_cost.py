@@ -89,6 +89,9 @@ def steps(connection: sqlite3.Connection, predicate: Predicate, order: list[Orde
     (All((Equals("modality", "CT"), Equals("patient", "p7"))), NEWEST, 0, 2),
     (All((Between("date", "00000100", "00001900"), Not(Equals("modality", "CT")))), NEWEST, 0, 50),
     (All((Like("name", "*g^*"), Between("date", "00000010", "00000019"))), NEWEST, 0, 10),
+    (All((Between("date", "00000100", "00000999"), Equals("modality", "CT"))),
+     [Order("date", True, ("00000100", "00000999"))], 0, 50),
+    (Between("date", "00000100", "00001900"), [Order("date", False, ("00000100", "00001900"))], 20, 50),
 ], ids=str)  # fmt: skip
 def test_the_cost_of_a_page_does_not_grow_with_the_archive(
     archives: dict[int, sqlite3.Connection], predicate: Predicate, order: list[Order], skip: int, wanted: int

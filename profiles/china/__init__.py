@@ -1,0 +1,1 @@
+"""What Chinese standards say of identifiers and names."""

@@ -1,0 +1,1 @@
+"""The conformance resources Weft authors: profiles, extensions, terminology, search parameters and an operation."""

@@ -1,0 +1,23 @@
+"""All conformance resources of ours, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from profiles.packages import imaging, nursing, patient, scales, searches, terminology, timeline
+
+
+@cache
+def resources() -> tuple[dict[str, Any], ...]:
+    """Profiles, extensions, terminology, search parameters and the operation; nobody may change them."""
+    makers = (terminology, patient, imaging, nursing, scales, searches, timeline)
+    return tuple(each for maker in makers for each in maker.resources())
+
+
+@cache
+def by_url() -> Mapping[str, dict[str, Any]]:
+    """The same, by canonical URL: what a validator asks for the structures and value sets it does not know."""
+    return MappingProxyType({each["url"]: each for each in resources()})

@@ -1,0 +1,237 @@
+"""Makes the FHIR side of a study equal to the archive: Patient, ImagingStudy, Endpoint; unchanged means unwritten.
+
+Every step may be repeated, by another process too: the patient is created only where its identifier matches none, the
+study has an id that follows from its UID, and both are changed on top of what stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from server.archive.recount import pages
+from server.archive.rows import STUDY
+from server.bridge.archived import archived
+from server.bridge.imaging_study import ArchivedStudy, imaging_study, resource_id, study_identifier
+from server.bridge.ownership import Digests, merged, remembered
+from server.bridge.patient import SOURCE, identifier, patient
+from server.fhir.committing import Status
+from server.fhir.conditional import Criteria
+from server.fhir.json_form import Resource, decode
+from server.fhir.repository import Repository
+from server.kernel.clock import Clock
+from server.kernel.context import INTERACTIONS, Actor, Context, Grant
+from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
+from storage.errors import VersionConflict
+from storage.ports import Delete, Put, Records
+
+MEMO = "bridge-study"
+"""By Study Instance UID: the id of its resource, the revision it was made from, and the digests of `ownership`."""
+
+ENDPOINT_ID = "dicomweb"
+ACTOR = Actor("bridge", "imaging bridge", (Grant(INTERACTIONS),))
+_CONTEXT = Context(ACTOR, "bridge", "HOPERAT")
+_AT_ONCE = 8
+_log = logging.getLogger("weft.bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class _Memo:
+    id: str
+    revision: str = ""
+    digests: Digests = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        return orjson.dumps([self.id, self.revision, self.digests])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What somebody who calls for the work holds meanwhile: acts that join the commits the work makes anyway."""
+
+    take: tuple[Put | Delete, ...] = ()
+    release: tuple[Put | Delete, ...] = ()
+
+
+UNHELD = Held()
+
+
+class Reconciler:
+    """`site`: the time zone of images that state none; `wado_url`: where they are retrieved."""
+
+    def __init__(
+        self, records: Records, repository: Repository, offload: Offload, clock: Clock, site: tzinfo, wado_url: str
+    ) -> None:
+        self._records = records
+        self._repository = repository
+        self._offload = offload
+        self._clock = clock
+        self._site = site
+        self._wado_url = wado_url
+        self._has_endpoint = False
+
+    async def reconcile(self, study_instance_uid: str, held: Held = UNHELD) -> None:
+        """Bring what is derived from one study up to date; a `Problem` tells why that cannot be.
+
+        `VersionConflict` where somebody else has what is `held`: then nothing is derived.
+        """
+        memo = await self._memo(study_instance_uid)
+        study = await archived(self._records, self._offload, study_instance_uid)
+        if study is None:
+            await self._remove(study_instance_uid, memo, held)
+        elif memo is None or memo.revision != study.row.revision:
+            await self._write(study, memo, held)
+        else:
+            await self._commit(*held.take, *held.release)
+
+    async def reconcile_all(self) -> int:
+        """Every study of the archive, for one that was there before its FHIR side; gives their number."""
+        room, count = asyncio.Semaphore(_AT_ONCE), 0
+
+        async def one(uid: str) -> None:
+            async with room:
+                try:
+                    await self.reconcile(uid)
+                except Problem as problem:
+                    _log.error("a study could not be reconciled: %s", problem)
+
+        async for page in pages(self._records, STUDY):
+            count += len(page)
+            async with asyncio.TaskGroup() as running:
+                for record in page:
+                    running.create_task(one(record.id))
+        return count
+
+    async def _write(self, study: ArchivedStudy, memo: _Memo | None, held: Held) -> None:
+        await self._write_endpoint()
+        subject = await self._subject(study)
+        endpoint = f"Endpoint/{ENDPOINT_ID}"
+        made = await self._offload.cpu(imaging_study, study, subject, endpoint, self._site)
+        uid = study.row.study_instance_uid
+        target = memo.id if memo else await self._target(uid)
+        digests = remembered(made, memo.digests if memo else {})
+        # Kept before the resource is written: should the process end in between, what stands is still known as ours.
+        known = [Put(MEMO, uid, replace(memo, digests=digests).body())] if memo else []
+        await self._commit(*held.take, *known)
+        await self._put(target, made, digests)
+        await self._finish(Put(MEMO, uid, _Memo(target, study.row.revision, digests).body()), held)
+
+    async def _put(self, target: str, made: Resource, digests: Digests) -> None:
+        try:
+            await self._repository.patch(
+                _CONTEXT, "ImagingStudy", target, lambda current: merged(current, made, digests)
+            )
+        except Problem as problem:
+            if problem.kind not in (Kind.NOT_FOUND, Kind.GONE):
+                raise
+            await self._repository.update(_CONTEXT, "ImagingStudy", target, with_id(made, target))
+
+    async def _target(self, uid: str) -> str:
+        """The id of a resource somebody else made for the study, else our own for it."""
+        own = study_identifier(uid)
+        criteria = Criteria("ImagingStudy", (("identifier", f"{own['system']}|{own['value']}"),))
+        found = (await self._repository.match(_CONTEXT, criteria)).found
+        return found[0].id if found else resource_id(uid)
+
+    async def _remove(self, uid: str, memo: _Memo | None, held: Held) -> None:
+        """What the bridge made leaves with the study; what somebody else made is theirs. The patient stays."""
+        await self._commit(*held.take)
+        target = memo.id if memo else resource_id(uid)
+        if target == resource_id(uid):
+            await self._repository.delete(_CONTEXT, "ImagingStudy", target)
+        await self._finish(Delete(MEMO, uid), held)
+
+    async def _subject(self, study: ArchivedStudy) -> Mapping[str, Any]:
+        attributes = study.row.attributes
+        made = patient(attributes, self._clock.now().date())
+        number = identifier(attributes)
+        if number is None:
+            return {"reference": await self._nameless(study, made)}
+        criteria = urlencode({"identifier": f"{_escaped(number['system'])}|{_escaped(number['value'])}"})
+        try:
+            written = await self._repository.create(_CONTEXT, "Patient", made, criteria)
+        except Problem as problem:
+            if problem.kind is not Kind.PRECONDITION:
+                raise
+            _log.warning("several patients have the number of a study: it names the number instead of one of them")
+            return {"type": "Patient", "identifier": {key: number[key] for key in ("system", "value")}}
+        if written.status is Status.MATCHED:
+            await self._complete(written.stored.id, made, decode(written.stored.body))
+        return {"reference": written.stored.reference}
+
+    async def _nameless(self, study: ArchivedStudy, made: Resource) -> str:
+        """A patient without a number can be matched with nobody: it is one for this study alone."""
+        own = resource_id(study.row.study_instance_uid).replace("study-", "patient-")
+        try:
+            await self._repository.read(_CONTEXT, "Patient", own)
+        except Problem as problem:
+            if problem.kind not in (Kind.NOT_FOUND, Kind.GONE):
+                raise
+            await self._repository.update(_CONTEXT, "Patient", own, with_id(made, own))
+        return f"Patient/{own}"
+
+    async def _complete(self, patient_id: str, made: Resource, current: Resource) -> None:
+        """A patient the bridge made learns what it lacks; one that came from elsewhere is not touched."""
+        missing = {name: value for name, value in made.items() if name not in current}
+        if missing and current.get("meta", {}).get("source") == SOURCE:
+            await self._repository.patch(_CONTEXT, "Patient", patient_id, lambda found: {**missing, **found})
+
+    async def _write_endpoint(self) -> None:
+        if not self._has_endpoint:
+            await self._repository.update(_CONTEXT, "Endpoint", ENDPOINT_ID, endpoint(self._wado_url))
+            self._has_endpoint = True
+
+    async def _memo(self, uid: str) -> _Memo | None:
+        found = await self._records.get(MEMO, [uid])
+        return _Memo(*orjson.loads(found[0].body)) if found else None
+
+    async def _finish(self, memo: Put | Delete, held: Held) -> None:
+        """Keep the memo in any case; what is held is released only if nothing happened to it meanwhile."""
+        try:
+            await self._commit(memo, *held.release)
+        except VersionConflict:
+            await self._commit(memo)
+
+    async def _commit(self, *acts: Put | Delete) -> None:
+        if acts:
+            await self._records.commit(acts)
+
+
+def endpoint(wado_url: str) -> Resource:
+    """Where all studies are retrieved by WADO-RS: StudyInstanceUID and the rest are appended as PS3.18 10.4 says."""
+    return {
+        "resourceType": "Endpoint",
+        "id": ENDPOINT_ID,
+        "meta": {"source": SOURCE},
+        "status": "active",
+        "connectionType": {
+            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
+            "code": "dicom-wado-rs",
+        },
+        "name": "DICOMweb",
+        "payloadType": [
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/endpoint-payload-type", "code": "any"}]}
+        ],
+        "payloadMimeType": ["application/dicom"],
+        "address": wado_url,
+    }
+
+
+def with_id(made: Resource, resource_id: str) -> Resource:
+    """With its id where readers look for it."""
+    return {"resourceType": made["resourceType"], "id": resource_id, **made}
+
+
+def _escaped(text: str) -> str:
+    r"""A value within a token: `\`, `,`, `$` and `|` stand for themselves."""
+    for sign in "\\,$|":
+        text = text.replace(sign, "\\" + sign)
+    return text

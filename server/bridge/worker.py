@@ -1,0 +1,175 @@
+"""Deals with announced changes: at once where they were made in this process, soon where in another.
+
+A study still growing is left until it has been quiet for a moment, or has waited long enough; so a thousand images sent
+one by one do not make a thousand versions. An announcement is taken on lease before the work and removed after it, with
+the version it had: a change in between leaves it there, and a process that dies leaves it to the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from server.archive.outbox import OUTBOX
+from server.bridge.reconcile import Held, Reconciler
+from server.kernel.clock import Clock
+from server.kernel.problem import Kind, Problem
+from storage.errors import StoreUnavailable, VersionConflict
+from storage.ports import Delete, Put, Record, Records
+from storage.query import EVERYTHING
+
+QUIET = timedelta(milliseconds=200)
+"""A study whose announcement has not changed for so long is at rest."""
+LONGEST_WAIT = timedelta(seconds=5)
+POLL = timedelta(milliseconds=400)
+"""How often announcements of other processes are looked for."""
+LEASE = timedelta(seconds=60)
+_AT_ONCE = 8
+_PAGE = 1000
+_MOST_FAILURES = 5
+_STATE, _ADOPTED = "bridge-state", "adopted"
+
+_log = logging.getLogger("weft.bridge")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An announcement as this process knows it."""
+
+    version: int
+    first: datetime
+    last: datetime
+    failures: int = 0
+
+    def has_failed_enough(self) -> bool:
+        """Counts one more failure."""
+        self.failures += 1
+        return self.failures >= _MOST_FAILURES
+
+
+class Worker:
+    """Runs for as long as the server does."""
+
+    def __init__(self, records: Records, reconciler: Reconciler, clock: Clock) -> None:
+        self._records = records
+        self._reconciler = reconciler
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._seen: dict[str, _Seen] = {}
+
+    def wake(self) -> None:
+        """Something was announced in this process."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled; a store that cannot be reached is tried again."""
+        is_adopted = False
+        while True:
+            try:
+                if not is_adopted:
+                    await self._adopt()
+                    is_adopted = True
+                await self._pause()
+                await self._look()
+            except StoreUnavailable as error:
+                _log.warning("the bridge cannot reach the store: %s", error)
+                await asyncio.sleep(POLL.total_seconds())
+
+    async def drain(self) -> int:
+        """Everything announced so far, without waiting for quiet; gives how many studies that were."""
+        count = 0
+        while found := (await self._records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records:
+            free = [each for each in found if not _is_leased(each, self._clock.now())]
+            if not free:
+                break
+            await self._deal_with_all(free)
+            count += len(free)
+        return count
+
+    async def _adopt(self) -> None:
+        """Once in the life of an archive: studies it held before anything was announced."""
+        if await self._records.get(_STATE, [_ADOPTED]):
+            return
+        await self._reconciler.reconcile_all()
+        await self._records.commit([Put(_STATE, _ADOPTED, b"-")])
+
+    async def _pause(self) -> None:
+        """Until woken or the next look is due; being woken begins a moment of quiet."""
+        pause = QUIET if self._seen else POLL
+        try:
+            await asyncio.wait_for(self._woken.wait(), pause.total_seconds())
+        except TimeoutError:
+            return
+        self._woken.clear()
+        if self._seen:
+            await asyncio.sleep(QUIET.total_seconds())
+
+    async def _look(self) -> None:
+        now = self._clock.now()
+        found = (await self._records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records
+        there = {each.id for each in found}
+        self._seen = {uid: seen for uid, seen in self._seen.items() if uid in there}
+        await self._deal_with_all([each for each in found if self._is_due(each, now)])
+
+    def _is_due(self, record: Record, now: datetime) -> bool:
+        seen = self._seen.setdefault(record.id, _Seen(record.version, now, now))
+        if seen.version != record.version:
+            seen.version, seen.last = record.version, now
+        if _is_leased(record, now):
+            return False
+        return now - seen.last >= QUIET or now - seen.first >= LONGEST_WAIT
+
+    async def _deal_with_all(self, due: list[Record]) -> None:
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(record: Record) -> None:
+            async with room:
+                try:
+                    await self._deal_with(record)
+                except StoreUnavailable as error:
+                    _log.warning("the bridge cannot reach the store: %s", error)
+
+        async with asyncio.TaskGroup() as running:
+            for record in due:
+                running.create_task(one(record))
+
+    async def _deal_with(self, record: Record) -> None:
+        lease = f"{(self._clock.now() + LEASE).timestamp():.3f}".encode()
+        version = record.version + 1
+        held = Held(
+            (Put(OUTBOX, record.id, lease, expected=record.version),), (Delete(OUTBOX, record.id, expected=version),)
+        )
+        try:
+            await self._reconciler.reconcile(record.id, held)
+        except VersionConflict:
+            return
+        except Problem as problem:
+            _log.error("a study could not be reconciled: %s", problem)
+            await self._give_up(record.id, is_lasting=problem.kind not in (Kind.BUSY, Kind.UNAVAILABLE))
+        except StoreUnavailable:
+            raise
+        except Exception:
+            _log.exception("fault while reconciling a study")
+            await self._give_up(record.id, is_lasting=False)
+        else:
+            self._seen.pop(record.id, None)
+
+    async def _give_up(self, study_instance_uid: str, *, is_lasting: bool) -> None:
+        """For now, with the lease ended; for good where trying again would not help, or has not."""
+        seen = self._seen.get(study_instance_uid)
+        for record in await self._records.get(OUTBOX, [study_instance_uid]):
+            act: Put | Delete = Put(OUTBOX, record.id, b"-", expected=record.version)
+            if is_lasting or seen is None or seen.has_failed_enough():
+                act = Delete(OUTBOX, record.id, expected=record.version)
+            try:
+                await self._records.commit([act])
+            except VersionConflict:
+                return
+
+
+def _is_leased(record: Record, now: datetime) -> bool:
+    if record.body == b"-":
+        return False
+    return datetime.fromtimestamp(float(record.body), UTC) > now

@@ -1,0 +1,40 @@
+"""What the repository asks of its neighbours, so that it depends on none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from server.fhir.json_form import Resource
+from server.fhir.stored import Stored
+from server.kernel.context import Context
+from server.kernel.problem import Problem
+from storage.query import Key, Predicate
+
+Keys = Mapping[str, frozenset[Key]]
+
+
+class Validation(Protocol):
+    """Says whether a resource may be stored."""
+
+    async def check_all(self, resources: Sequence[Resource]) -> Sequence[Problem | None]:
+        """For each resource why it is refused, `None` where it is not."""
+        ...
+
+
+class Indexer(Protocol):
+    """Computes the keys that searches see; from any thread."""
+
+    def keys(self, resource: Resource, last_updated_micros: int) -> Keys: ...
+
+
+class Searcher(Protocol):
+    """Finds resources by criteria, strictly: what is not understood is a `Problem` (invalid)."""
+
+    async def matching(
+        self, context: Context, resource_type: str, pairs: Sequence[tuple[str, str]], at_most: int
+    ) -> list[Stored]: ...
+
+    async def predicate(self, context: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> Predicate:
+        """The criteria over the keys of a resource, chains already resolved to ids."""
+        ...

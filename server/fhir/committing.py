@@ -1,0 +1,151 @@
+"""What every write comes to: a change checked, prepared and committed, tried again when another came between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from server.access.decision import AccessPoint
+from server.fhir.collaborators import Searcher
+from server.fhir.conditional import Criteria, Matched, match
+from server.fhir.json_form import Resource
+from server.fhir.links import NO_LINKS, Links, relink
+from server.fhir.reading import Reading
+from server.fhir.references import check_targets, check_unreferenced
+from server.fhir.resolving import resolve
+from server.fhir.stored import Stored, micros_of
+from server.fhir.writing import Act, Change, Prepared, Writing, is_light, same_content
+from server.kernel.clock import Clock
+from server.kernel.context import Context
+from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
+from storage.errors import VersionConflict
+from storage.ports import Records
+from storage.query import EVERYTHING, Predicate, matches
+
+ATTEMPTS = 12
+"""How often a write that met another one is tried before the client is told to come again."""
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """What became of a write."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    MATCHED = "matched"
+    """A conditional create found what it would have made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    stored: Stored
+    status: Status
+
+
+class Committing:
+    """The part of the repository that transactions share."""
+
+    def __init__(
+        self,
+        records: Records,
+        access: AccessPoint,
+        clock: Clock,
+        offload: Offload,
+        writing: Writing,
+        searcher: Searcher,
+        *,
+        enforces_references: bool = False,
+        most_deleted: int = 0,
+        committed: Callable[[Sequence[Act]], None] | None = None,
+    ) -> None:
+        """`most_deleted`: how many resources one conditional delete may remove; 0 allows one match only.
+
+        `committed` is told of every commit before the writer is answered.
+        """
+        self._committed = committed
+        self.records = records
+        self.reading = Reading(records, access)
+        self.searcher = searcher
+        self.writing = writing
+        self.offload = offload
+        self.enforces_references = enforces_references
+        self.most_deleted = most_deleted
+        self._clock = clock
+
+    def now(self) -> int:
+        return micros_of(self._clock.now())
+
+    async def match(self, context: Context, criteria: Criteria, at_most: int = 2) -> Matched:
+        return await match(context, self.records, self.searcher, criteria, at_most)
+
+    async def commit(self, acts: Sequence[Act]) -> None:
+        try:
+            await self.records.commit(acts)
+        except ValueError as error:
+            raise Problem(Kind.TOO_LARGE, "The resource is larger than the store can hold.") from error
+        if self._committed is not None:
+            self._committed(acts)
+
+    async def retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Again, as long as another writer comes between."""
+        for number in range(ATTEMPTS):
+            try:
+                return await attempt()
+            except VersionConflict:
+                await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(number, 6)))  # noqa: S311
+        raise Problem(Kind.BUSY, "Too many senders are changing the same resource at once.", retry_after=1)
+
+    async def linked(self, context: Context, resource: Resource) -> Resource:
+        """The resource with its conditional references resolved."""
+        relinked = await self.at_length(resource, relink, resource, NO_LINKS)
+        if not relinked.conditional:
+            return resource
+        found: dict[str, str] = {}
+        for text, target in (await resolve(context, self.searcher, relinked.conditional)).items():
+            if isinstance(target, Problem):
+                raise target
+            found[text] = target
+        return (await self.at_length(resource, relink, resource, Links(conditional=found))).resource
+
+    async def at_length(self, resource: Resource | None, work: Callable[..., T], *args: Any) -> T:
+        """Work on a resource, here where it is short."""
+        return work(*args) if is_light(resource) else await self.offload.cpu(work, *args)
+
+    async def write(
+        self, context: Context, predicate: Predicate, change: Change, micros: int, acts: tuple[Act, ...] = ()
+    ) -> Written:
+        if change.resource is not None:
+            change = replace(change, resource=await self.linked(context, change.resource))
+        is_same = await self.at_length(change.resource, same_content, change)
+        if is_same and change.standing.current is not None:
+            return Written(change.standing.current, Status.UNCHANGED)
+        [prepared] = await self.writing.prepare([change], micros)
+        if isinstance(prepared, Problem):
+            raise prepared
+        check_result(predicate, prepared)
+        if self.enforces_references and change.resource is not None:
+            await check_targets(self.records, [change.resource], {(change.type, change.id)}, set())
+        await self.commit((*acts, *prepared.acts))
+        return Written(prepared.stored, Status.UPDATED if change.standing.current else Status.CREATED)
+
+    async def delete_all(self, changes: Sequence[Change], acts: tuple[Act, ...] = ()) -> list[Stored]:
+        """The deletions, committed."""
+        made = [each for each in await self.writing.prepare(changes, self.now()) if isinstance(each, Prepared)]
+        if self.enforces_references:
+            named = [(each.type, each.id) for each in changes]
+            await check_unreferenced(self.records, named, dict.fromkeys(named))
+        await self.commit((*acts, *(act for each in made for act in each.acts)))
+        return [each.stored for each in made]
+
+
+def check_result(predicate: Predicate, prepared: Prepared) -> None:
+    """What may be changed by rule must still fall under the rule afterwards."""
+    if predicate != EVERYTHING and prepared.keys and not matches(predicate, prepared.keys):
+        raise Problem(Kind.FORBIDDEN, "The resource may not be stored by who sent it.")

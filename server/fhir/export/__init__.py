@@ -1,0 +1,1 @@
+"""Bulk data: what many resources say, written to files in the background (Bulk Data Access)."""

@@ -1,0 +1,230 @@
+"""History of a resource, a type or the whole server, newest first, deletions included (FHIR R4 3.1.0.14).
+
+Versions of one resource are numbered without gaps, so its history is read by number. Histories of many are read in the
+order of `lastUpdated`, up to the moment of the first page: later pages and the total tell of the same versions,
+whatever is written meanwhile.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from server.fhir.index.moments import Span, span_of
+from server.fhir.reading import Reading, absent
+from server.fhir.stored import HISTORY, Stored, from_history
+from server.fhir.versions import standing
+from server.fhir.writing import AT
+from server.kernel.context import Context
+from server.kernel.problem import Issue, Kind, Problem
+from storage.ports import Cursor, Records
+from storage.query import EVERYTHING, All, Any, Between, Exists, Order, Predicate
+
+COUNT, MAX_COUNT = 50, 1000
+_MOST_COUNTED = 1_000_000
+_NEWEST = (Order(AT, descending=True),)
+_ALWAYS = 1 << 62
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """Which versions are asked for; all moments in microseconds."""
+
+    since: int | None = None
+    at: Span | None = None
+    """A period, its end excluded: only versions that were current within it."""
+    count: int = COUNT
+    after: str | None = None
+    """Where the page begins: `HistoryPage.next` of the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    versions: list[Stored]
+    total: int | None
+    """On all pages; `None` with `_at`, where each would have to be looked at, and from a million on."""
+    next: str | None
+
+
+class _Place(msgspec.Struct, array_like=True):
+    """What a cursor holds: the newest moment told of, the total, and the store's own place or a version number."""
+
+    until: int
+    total: int | None
+    place: str
+
+
+def parse_history(pairs: Sequence[tuple[str, str]]) -> HistoryRequest:
+    """From the query: `_since`, `_at`, `_count`, each at most once; other parameters are the surface's matter."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in ("_since", "_at", "_count", "_page"):
+            if name in given:
+                raise _invalid(f"{name} may be given once only.")
+            given[name] = value
+    return HistoryRequest(
+        since=_since(given["_since"]) if "_since" in given else None,
+        at=_at(given["_at"]) if "_at" in given else None,
+        count=_count(given.get("_count")),
+        after=given.get("_page"),
+    )
+
+
+class History:
+    """Reads histories."""
+
+    def __init__(self, records: Records, reading: Reading) -> None:
+        self._records = records
+        self._reading = reading
+
+    async def of_instance(
+        self, context: Context, resource_type: str, resource_id: str, request: HistoryRequest
+    ) -> HistoryPage:
+        """`NOT_FOUND` where there never was such a resource."""
+        await self._reading.require(context, resource_type, resource_id)
+        found = await standing(self._records, resource_type, resource_id)
+        if found.last is None:
+            raise absent(found, resource_type, resource_id)
+        place = _parsed(request.after) if request.after else None
+        newest = min(place.until, found.last.version) if place else found.last.version
+        start = _number(place.place) if place else 0
+        end = start + request.count
+        ids = [f"{resource_type}/{resource_id}/{number}" for number in range(newest, 0, -1)]
+        if request.since is None and request.at is None:
+            total, page = len(ids), await self._versions(ids[start:end])
+        else:
+            versions = await self._chosen(ids, request)
+            total, page = len(versions), versions[start:end]
+        following = _text(_Place(newest, total, str(end))) if request.count and end < total else None
+        return HistoryPage(page, total, following)
+
+    async def of_type(self, context: Context, resource_type: str, request: HistoryRequest) -> HistoryPage:
+        predicate = await self._reading.permitted(context, "read", resource_type)
+        if predicate != EVERYTHING:
+            raise Problem(Kind.FORBIDDEN, "The history of all resources may not be seen by who asks for some.")
+        return await self._page(Exists(resource_type), resource_type, request)
+
+    async def of_system(self, context: Context, resource_types: Sequence[str], request: HistoryRequest) -> HistoryPage:
+        """Of those types that the actor may read whole."""
+        allowed = [
+            each for each in resource_types if await self._reading.access.constrain(context, "read", each) == EVERYTHING
+        ]
+        if not allowed:
+            raise Problem(Kind.FORBIDDEN, "The history may not be seen by who asks for it.")
+        among = EVERYTHING if len(allowed) == len(resource_types) else Any(tuple(Exists(each) for each in allowed))
+        return await self._page(among, AT, request)
+
+    async def _chosen(self, ids: Sequence[str], request: HistoryRequest) -> list[Stored]:
+        """The versions of one resource that are asked for, newest first."""
+        versions = await self._versions(ids)
+        ends = [_ALWAYS, *(each.last_updated for each in versions)]
+        return [each for each, end in zip(versions, ends, strict=False) if _is_asked(each, end, request)]
+
+    async def _page(self, among: Predicate, key: str, request: HistoryRequest) -> HistoryPage:
+        place = _parsed(request.after) if request.after else await self._begin(among, key, request)
+        if request.count == 0 or place.until < 0:
+            return HistoryPage([], place.total, None)
+        wanted = _within(among, key, request, place.until)
+        cursor = Cursor(place.place) if place.place else None
+        found: list[Stored] = []
+        while True:
+            limit = request.count - len(found)
+            try:
+                page = await self._records.find(HISTORY, wanted, order=(Order(key, True),), after=cursor, limit=limit)
+            except ValueError:
+                raise _invalid("The page does not exist.") from None
+            found += await self._current_then([from_history(record) for record in page.records], request)
+            cursor = page.next
+            if cursor is None or len(found) >= request.count:
+                break
+        following = _text(_Place(place.until, place.total, cursor.text)) if cursor else None
+        return HistoryPage(found, place.total, following)
+
+    async def _begin(self, among: Predicate, key: str, request: HistoryRequest) -> _Place:
+        newest = await self._records.find(HISTORY, among, order=(Order(key, True),), limit=1)
+        until = from_history(newest.records[0]).last_updated if newest.records else -1
+        total = None
+        if request.at is None:
+            wanted = _within(among, key, request, until)
+            counted = await self._records.count(HISTORY, wanted, at_most=_MOST_COUNTED)
+            total = counted if counted < _MOST_COUNTED else None
+        return _Place(until, total, "")
+
+    async def _current_then(self, versions: list[Stored], request: HistoryRequest) -> list[Stored]:
+        """Those that were current within `_at`: begun in it, or begun before and not followed until it began."""
+        if request.at is None:
+            return versions
+        start = request.at[0]
+        before = [each for each in versions if each.last_updated < start]
+        ids = [f"{each.reference}/{each.version + 1}" for each in before]
+        followed = {each.reference + str(each.version): each.last_updated for each in await self._versions(ids)}
+        ends = {each.versioned: followed.get(each.reference + str(each.version + 1), _ALWAYS) for each in before}
+        return [each for each in versions if _is_asked(each, ends.get(each.versioned, _ALWAYS), request)]
+
+    async def _versions(self, ids: Sequence[str]) -> list[Stored]:
+        return [from_history(record) for record in await self._records.get(HISTORY, ids)] if ids else []
+
+
+def _is_asked(stored: Stored, end: int, request: HistoryRequest) -> bool:
+    """`end` is when the next version began. A deletion before the period is not something current in it."""
+    if request.since is not None and stored.last_updated < request.since:
+        return False
+    if request.at is None:
+        return True
+    start, stop = request.at
+    began_within = start <= stored.last_updated < stop
+    return began_within or (stored.last_updated < start < end and not stored.is_deleted)
+
+
+def _within(among: Predicate, key: str, request: HistoryRequest, until: int) -> Predicate:
+    last = until if request.at is None else min(until, request.at[1] - 1)
+    return All((among, Between(key, request.since, last)))
+
+
+def _since(text: str) -> int:
+    span = span_of(text) if _INSTANT.fullmatch(text) else None
+    if span is None:
+        raise _invalid("_since is an instant with a time zone: 2026-11-22T09:00:00Z.")
+    return span[0]
+
+
+def _at(text: str) -> Span:
+    span = span_of(text)
+    if span is None:
+        raise _invalid("_at is a date or a dateTime.")
+    return span
+
+
+def _count(text: str | None) -> int:
+    if text is None:
+        return COUNT
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise _invalid("_count is a number of resources.")
+    return min(int(text), MAX_COUNT)
+
+
+def _text(place: _Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def _parsed(text: str) -> _Place:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Place)
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise _invalid("The page does not exist.") from None
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise _invalid("The page does not exist.")
+    return int(text)
+
+
+def _invalid(text: str) -> Problem:
+    return Problem(Kind.INVALID, text, (Issue(text, None, "value"),))

@@ -1,0 +1,1 @@
+"""The search index of resources: parameters, the keys a resource gets on write, the term a value asks for."""

@@ -1,0 +1,1 @@
+"""Subscriptions by REST hook (FHIR R4 Subscription)."""

@@ -1,0 +1,53 @@
+"""Where notifications may go: public addresses, and those hosts of the house that the operator lists.
+
+Without this a subscription would make the server knock at any door of its own network. A name is looked up once and the
+connection made to the address that was judged, so a name server cannot answer differently the second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+class Unreachable(Exception):
+    """A place that notifications do not go to; the text says why and names no address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """`listed`: `host`, `host:port` or `*.domain`; they are trusted whatever their address."""
+
+    listed: frozenset[str] = frozenset()
+
+    @staticmethod
+    def parse(text: str) -> Hosts:
+        return Hosts(frozenset(each.strip().lower() for each in text.split(",") if each.strip()))
+
+    async def address(self, endpoint: str) -> str | None:
+        """The address to connect to; `None` for a listed host, which is looked up as usual."""
+        parts = urlsplit(endpoint)
+        host, port = (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+        if self._lists(host, port):
+            return None
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise Unreachable("the name of the endpoint cannot be looked up") from None
+        addresses = [str(each[4][0]) for each in found]
+        if not addresses or not all(_is_public(each) for each in addresses):
+            raise Unreachable("the endpoint is not at a public address, and its host is not listed")
+        return addresses[0]
+
+    def _lists(self, host: str, port: int) -> bool:
+        domains = {"*" + host[place:] for place, letter in enumerate(host) if letter == "."}
+        return bool(self.listed & ({host, f"{host}:{port}"} | domains))
+
+
+def _is_public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None) or parsed
+    return bool(mapped.is_global) and not mapped.is_multicast

@@ -1,0 +1,74 @@
+"""All endpoints of the FHIR REST API over one set of services (R4 http.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from server.fhir.bundle.batch import Batches
+from server.fhir.bundle.transaction import Transactions
+from server.fhir.history import History
+from server.fhir.index.registry import Registry
+from server.fhir.operations.catalogue import Catalogue
+from server.fhir.repository import Repository
+from server.fhir.search.searcher import Searcher
+from server.fhir.validation import Validation
+from server.fhir_rest.bodies import Bodies
+from server.fhir_rest.capability import Capabilities, Policies
+from server.fhir_rest.exporting import Exporting
+from server.fhir_rest.histories import Histories
+from server.fhir_rest.metadata import Metadata
+from server.fhir_rest.operating import Operating
+from server.fhir_rest.resources import Resources
+from server.fhir_rest.routing import FhirRouter
+from server.fhir_rest.searching import Searching
+from server.fhir_rest.transactions import Bundles
+from server.http.surface import Endpoint
+from server.kernel.answers import AnswerCache
+from server.kernel.offload import Offload
+
+
+@dataclass(frozen=True, slots=True)
+class FhirRest:
+    """The surface; `profiles` by resource type, `longest` body in bytes, `most_entries` of a bundle."""
+
+    repository: Repository
+    validation: Validation
+    searcher: Searcher
+    history: History
+    transactions: Transactions
+    batches: Batches
+    catalogue: Catalogue
+    registry: Callable[[], Registry]
+    profiles: Mapping[str, Sequence[str]]
+    policies: Policies
+    answers: AnswerCache
+    offload: Offload
+    longest: int
+    most_entries: int
+    exporting: Exporting
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        rows = self._resources()
+        rows += self._bundles(rows)
+        capabilities = Capabilities(rows, self.catalogue, self.registry, self.policies, self.profiles)
+        metadata = Metadata(capabilities, self.answers, self.offload)
+        return (*rows, *metadata.endpoints(), *self.exporting.endpoints())
+
+    def router(self) -> FhirRouter:
+        return FhirRouter(self.endpoints(), self.catalogue)
+
+    def _resources(self) -> tuple[Endpoint, ...]:
+        bodies = Bodies(self.offload, self.longest)
+        return (
+            *Resources(self.repository, bodies, self.validation).endpoints(),
+            *Histories(self.history, self.offload).endpoints(),
+            *Searching(self.searcher, bodies, self.offload).endpoints(),
+            *Operating(self.catalogue, bodies, self.offload).endpoints(),
+        )
+
+    def _bundles(self, others: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        """What the entries of a bundle may ask for is everything else."""
+        inner = FhirRouter(others, self.catalogue)
+        bodies = Bodies(self.offload, self.longest)
+        return Bundles(self.transactions, self.batches, bodies, inner, self.offload, self.most_entries).endpoints()

@@ -1,0 +1,54 @@
+"""Bundles posted to the base: transaction and batch (R4 http.html#transaction)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.fhir.bundle.answers import Prefer, response_bundle
+from server.fhir.bundle.batch import Batches
+from server.fhir.bundle.entries import all_sound, parse_bundle
+from server.fhir.bundle.transaction import Transactions
+from server.fhir_rest.bodies import Bodies
+from server.fhir_rest.formats import presentation
+from server.fhir_rest.pages import answer_bundle
+from server.fhir_rest.prefer import Return, preferences
+from server.fhir_rest.problems import STATUS
+from server.fhir_rest.routing import FhirRouter
+from server.fhir_rest.within_bundle import WithinBundle
+from server.http.surface import Answer, Call, Endpoint
+from server.kernel.offload import Offload
+from server.kernel.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Bundles:
+    """`most` entries of one bundle; `router` leads to all else this surface serves."""
+
+    transactions: Transactions
+    batches: Batches
+    bodies: Bodies
+    router: FhirRouter
+    offload: Offload
+    most: int
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (Endpoint("transaction", "POST", "/", "create", self.process, "R4 http.html#transaction"),)
+
+    async def process(self, call: Call) -> Answer:
+        asked = presentation(call).whole
+        bundle = await self.bodies.resource(call)
+        kind, entries = await self.offload.cpu(parse_bundle, bundle, call.base, self.most)
+        within = WithinBundle(self.router, call.base)
+        if kind == "transaction":
+            answers = await self.transactions.run(
+                call.context, all_sound(entries), within.perform, is_safe=within.is_safe
+            )
+        else:
+            answers = await self.batches.run(call.context, entries, within.perform)
+        prefer = Prefer(preferences(call).returns or Return.MINIMAL)
+        body = await self.offload.cpu(response_bundle, kind, answers, call.base, prefer, _status)
+        return await answer_bundle(body, asked, self.offload)
+
+
+def _status(problem: Problem) -> int:
+    return STATUS[problem.kind]

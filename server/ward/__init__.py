@@ -1,0 +1,1 @@
+"""A synthetic ward: people who never were, for demonstrations and tests."""
