@@ -132,7 +132,7 @@ async def _over(stores: Stores, settings: Settings, offload: Offload) -> Service
     access, clock = AccessPoint(), SystemClock()
     fhir = await open_fhir(records, access, clock, offload, fhir_options(settings))
     site = ZoneInfo(settings.image_time_zone)
-    reconciler = Reconciler(records, fhir.repository, offload, clock, site, own_url(settings) + "/dicomweb")
+    reconciler = Reconciler(records, fhir.repository, fhir.transactions, offload, clock, site, own_url(settings) + "/dicomweb")
     bridge = Worker(records, reconciler, clock)
     return Services(
         settings=settings,
@@ -148,7 +148,7 @@ async def _over(stores: Stores, settings: Settings, offload: Offload) -> Service
         fhir=fhir,
         exports=open_exports(records, blobs, access, fhir),
         bridge=bridge,
-        timeline=TimelineService(fhir.repository, fhir.searcher, offload, clock, site),
+        timeline=TimelineService(fhir.repository, fhir.searcher, offload, clock, site, fhir.options.zone),
     )
 
 

@@ -1,8 +1,9 @@
 """Who owns which element of a derived resource: the bridge what only the archive knows, people whatever they edit.
 
 Counts, series and access follow the archive always. What describes the study follows it until somebody changes it: the
-bridge remembers a digest of each such element as it wrote it last, and an element that reads otherwise now is somebody
-else's from then on. Everything the bridge has no word for is theirs in any case, also within a series.
+bridge remembers a digest of each such element as it wrote it last, and an element that reads otherwise now, or is not
+there any more, is somebody else's from then on. Everything the bridge has no word for is theirs in any case, also
+within a series.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ Digests = Mapping[str, Sequence[str]]
 
 
 def remembered(made: Resource, before: Digests) -> dict[str, list[str]]:
-    """The digests to keep once `made` is written. Kept before it is, so the ones before it stay good for one round."""
-    return {names[0]: [*list(before.get(names[0], ()))[-1:], _digest(made, names)] for names in UNLESS_EDITED}
+    """The digests to keep once `made` is written. Kept before it is, so the ones before it stay good for one round.
+
+    Before the first round there was nothing: where somebody else made the resource, what it lacks is filled in.
+    """
+    last = {names[0]: list(before.get(names[0], (_digest({}, names),)))[-1:] for names in UNLESS_EDITED}
+    return {names[0]: [*last[names[0]], _digest(made, names)] for names in UNLESS_EDITED}
 
 
 def merged(current: Resource, made: Resource, written: Digests) -> Resource:
@@ -38,7 +43,7 @@ def merged(current: Resource, made: Resource, written: Digests) -> Resource:
     for name in ALWAYS:
         _set(result, name, made.get(name))
     for names in UNLESS_EDITED:
-        if _digest(current, names) in written.get(names[0], ()) or not any(name in current for name in names):
+        if _digest(current, names) in written.get(names[0], ()):
             for name in names:
                 _set(result, name, made.get(name))
     result["identifier"] = _identifiers(current.get("identifier", []), made.get("identifier", []))

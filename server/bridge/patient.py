@@ -72,6 +72,18 @@ def patient(attributes: Mapping[str, Any], today: date) -> Resource:
     )
 
 
+def lacking(made: Resource, current: Resource) -> Resource:
+    """What a patient the bridge made has yet to learn; of one that came from elsewhere nothing."""
+    if current.get("meta", {}).get("source") != SOURCE:
+        return {}
+    return {name: value for name, value in made.items() if name not in current}
+
+
+def with_id(made: Resource, resource_id: str) -> Resource:
+    """With its id where readers look for it."""
+    return {"resourceType": made["resourceType"], "id": resource_id, **made}
+
+
 def _others(attributes: Mapping[str, Any], today: date) -> list[dict[str, Any]]:
     """Numbers of other issuers; a citizen number only if it is one."""
     found = []
@@ -81,8 +93,13 @@ def _others(attributes: Mapping[str, Any], today: date) -> list[dict[str, Any]]:
             parsed = citizen.parse(number, today=today)
             number = parsed.full if parsed else ""
         if number:
-            found.append({"system": system, "value": number})
+            found.append(({"system": system} if _has_issuer(item) else {}) | {"value": number})
     return found
+
+
+def _has_issuer(item: Mapping[str, Any]) -> bool:
+    """Another number without an issuer is anybody's: as one of the site's own it could match another patient."""
+    return bool(text(item, ISSUER)) or any(True for _ in values_at((ISSUER_QUALIFIERS,), item))
 
 
 def _present(**members: Any) -> dict[str, Any]:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlencode
-
-import orjson
 
 from server.archive.recount import pages
 from server.archive.rows import STUDY
 from server.bridge.archived import archived
 from server.bridge.imaging_study import ArchivedStudy, imaging_study, resource_id, study_identifier
+from server.bridge.memo import MEMO, Memo, memos
+from server.bridge.newcomers import Newcomers
 from server.bridge.ownership import Digests, merged, remembered
-from server.bridge.patient import SOURCE, identifier, patient
+from server.bridge.patient import SOURCE, identifier, lacking, patient, with_id
+from server.fhir.bundle.transaction import Transactions
 from server.fhir.committing import Status
 from server.fhir.conditional import Criteria
+from server.fhir.index.splitting import escape
 from server.fhir.json_form import Resource, decode
 from server.fhir.repository import Repository
 from server.kernel.clock import Clock
@@ -31,26 +33,13 @@ from server.kernel.context import INTERACTIONS, Actor, Context, Grant
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.errors import VersionConflict
-from storage.ports import Delete, Put, Records
-
-MEMO = "bridge-study"
-"""By Study Instance UID: the id of its resource, the revision it was made from, and the digests of `ownership`."""
+from storage.ports import Delete, Put, Record, Records
 
 ENDPOINT_ID = "dicomweb"
 ACTOR = Actor("bridge", "imaging bridge", (Grant(INTERACTIONS),))
 _CONTEXT = Context(ACTOR, "bridge", "HOPERAT")
 _AT_ONCE = 8
 _log = logging.getLogger("weft.bridge")
-
-
-@dataclass(frozen=True, slots=True)
-class _Memo:
-    id: str
-    revision: str = ""
-    digests: Digests = field(default_factory=dict)
-
-    def body(self) -> bytes:
-        return orjson.dumps([self.id, self.revision, self.digests])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +57,16 @@ class Reconciler:
     """`site`: the time zone of images that state none; `wado_url`: where they are retrieved."""
 
     def __init__(
-        self, records: Records, repository: Repository, offload: Offload, clock: Clock, site: tzinfo, wado_url: str
+        self,
+        records: Records,
+        repository: Repository,
+        transactions: Transactions,
+        offload: Offload,
+        clock: Clock,
+        site: tzinfo,
+        wado_url: str,
     ) -> None:
+        self._newcomers = Newcomers(records, repository, transactions, offload, clock, site)
         self._records = records
         self._repository = repository
         self._offload = offload
@@ -92,6 +89,14 @@ class Reconciler:
         else:
             await self._commit(*held.take, *held.release)
 
+    async def welcome(self, announced: Sequence[Record]) -> set[str]:
+        """UIDs of the announced studies that were new, plain and could be written in one go, with the work done."""
+        await self._write_endpoint()
+        try:
+            return await self._newcomers.write(_CONTEXT, announced, f"Endpoint/{ENDPOINT_ID}")
+        except (VersionConflict, Problem):
+            return set()
+
     async def reconcile_all(self) -> int:
         """Every study of the archive, for one that was there before its FHIR side; gives their number."""
         room, count = asyncio.Semaphore(_AT_ONCE), 0
@@ -110,7 +115,7 @@ class Reconciler:
                     running.create_task(one(record.id))
         return count
 
-    async def _write(self, study: ArchivedStudy, memo: _Memo | None, held: Held) -> None:
+    async def _write(self, study: ArchivedStudy, memo: Memo | None, held: Held) -> None:
         await self._write_endpoint()
         subject = await self._subject(study)
         endpoint = f"Endpoint/{ENDPOINT_ID}"
@@ -122,7 +127,7 @@ class Reconciler:
         known = [Put(MEMO, uid, replace(memo, digests=digests).body())] if memo else []
         await self._commit(*held.take, *known)
         await self._put(target, made, digests)
-        await self._finish(Put(MEMO, uid, _Memo(target, study.row.revision, digests).body()), held)
+        await self._finish(Put(MEMO, uid, Memo(target, study.row.revision, digests).body()), held)
 
     async def _put(self, target: str, made: Resource, digests: Digests) -> None:
         try:
@@ -141,7 +146,7 @@ class Reconciler:
         found = (await self._repository.match(_CONTEXT, criteria)).found
         return found[0].id if found else resource_id(uid)
 
-    async def _remove(self, uid: str, memo: _Memo | None, held: Held) -> None:
+    async def _remove(self, uid: str, memo: Memo | None, held: Held) -> None:
         """What the bridge made leaves with the study; what somebody else made is theirs. The patient stays."""
         await self._commit(*held.take)
         target = memo.id if memo else resource_id(uid)
@@ -155,7 +160,7 @@ class Reconciler:
         number = identifier(attributes)
         if number is None:
             return {"reference": await self._nameless(study, made)}
-        criteria = urlencode({"identifier": f"{_escaped(number['system'])}|{_escaped(number['value'])}"})
+        criteria = urlencode({"identifier": f"{escape(number['system'])}|{escape(number['value'])}"})
         try:
             written = await self._repository.create(_CONTEXT, "Patient", made, criteria)
         except Problem as problem:
@@ -179,9 +184,8 @@ class Reconciler:
         return f"Patient/{own}"
 
     async def _complete(self, patient_id: str, made: Resource, current: Resource) -> None:
-        """A patient the bridge made learns what it lacks; one that came from elsewhere is not touched."""
-        missing = {name: value for name, value in made.items() if name not in current}
-        if missing and current.get("meta", {}).get("source") == SOURCE:
+        missing = lacking(made, current)
+        if missing:
             await self._repository.patch(_CONTEXT, "Patient", patient_id, lambda found: {**missing, **found})
 
     async def _write_endpoint(self) -> None:
@@ -189,9 +193,8 @@ class Reconciler:
             await self._repository.update(_CONTEXT, "Endpoint", ENDPOINT_ID, endpoint(self._wado_url))
             self._has_endpoint = True
 
-    async def _memo(self, uid: str) -> _Memo | None:
-        found = await self._records.get(MEMO, [uid])
-        return _Memo(*orjson.loads(found[0].body)) if found else None
+    async def _memo(self, uid: str) -> Memo | None:
+        return (await memos(self._records, [uid])).get(uid)
 
     async def _finish(self, memo: Put | Delete, held: Held) -> None:
         """Keep the memo in any case; what is held is released only if nothing happened to it meanwhile."""
@@ -223,15 +226,3 @@ def endpoint(wado_url: str) -> Resource:
         "payloadMimeType": ["application/dicom"],
         "address": wado_url,
     }
-
-
-def with_id(made: Resource, resource_id: str) -> Resource:
-    """With its id where readers look for it."""
-    return {"resourceType": made["resourceType"], "id": resource_id, **made}
-
-
-def _escaped(text: str) -> str:
-    r"""A value within a token: `\`, `,`, `$` and `|` stand for themselves."""
-    for sign in "\\,$|":
-        text = text.replace(sign, "\\" + sign)
-    return text

@@ -27,6 +27,8 @@ POLL = timedelta(milliseconds=400)
 """How often announcements of other processes are looked for."""
 LEASE = timedelta(seconds=60)
 _AT_ONCE = 8
+_TOGETHER = 50
+"""New studies written in one transaction."""
 _PAGE = 1000
 _MOST_FAILURES = 5
 _STATE, _ADOPTED = "bridge-state", "adopted"
@@ -122,6 +124,10 @@ class Worker:
         return now - seen.last >= QUIET or now - seen.first >= LONGEST_WAIT
 
     async def _deal_with_all(self, due: list[Record]) -> None:
+        if len(due) > 1:
+            due = [
+                each for first in range(0, len(due), _TOGETHER) for each in await self._left(due[first:][:_TOGETHER])
+            ]
         room = asyncio.Semaphore(_AT_ONCE)
 
         async def one(record: Record) -> None:
@@ -134,6 +140,13 @@ class Worker:
         async with asyncio.TaskGroup() as running:
             for record in due:
                 running.create_task(one(record))
+
+    async def _left(self, some: list[Record]) -> list[Record]:
+        """Those that are not simply new: the others are dealt with, in one transaction."""
+        done = await self._reconciler.welcome(some)
+        for uid in done:
+            self._seen.pop(uid, None)
+        return [each for each in some if each.id not in done]
 
     async def _deal_with(self, record: Record) -> None:
         lease = f"{(self._clock.now() + LEASE).timestamp():.3f}".encode()

@@ -29,7 +29,7 @@ from server.fhir.versions import ABSENT, Standing, standing_of
 from server.fhir.writing import Change, Prepared, same_content
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
-from storage.ports import Put
+from storage.ports import Delete, Put
 from storage.query import EVERYTHING, Predicate
 
 _MOST_ISSUES = 100
@@ -39,7 +39,7 @@ Perform = Callable[[Context, Entry], Awaitable[EntryAnswer]]
 """Carries out an entry that only reads, or an operation: the surface's own dispatch."""
 
 
-Beside = Callable[[Sequence[Stored]], Sequence[Put]]
+Beside = Callable[[Sequence[Stored]], Sequence[Put | Delete]]
 
 
 class PatchReader(Protocol):
@@ -84,8 +84,8 @@ class Transactions:
         """An answer for each entry. A `Problem` that names the entry when a write fails; then nothing was written.
 
         `is_safe`: whether an entry that is no interaction with a resource leaves all as it is. Such entries come after
-        the commit, so one that fails cannot undo it any more and is answered as such. `beside`: given the versions
-        about to be written, what goes into the same commit.
+        the commit; those that no write concerns are tried before it too, so that a failure still undoes all. `beside`:
+        given the versions about to be written, what goes into the same commit.
         """
         writes = [each for each in entries if each.is_write]
         for each in entries:
@@ -99,6 +99,7 @@ class Transactions:
                 permitted[asked] = await self._repository.reading.permitted(context, interaction, each.type)
         answers: dict[int, EntryAnswer] = {}
         if writes:
+            await _rehearse(context, [each for each in entries if not each.is_write], _addresses(writes), perform)
             attempt = _Attempt(self._repository, self._patches, context, permitted, beside)
             answers = await self._repository.retried(lambda: attempt.run(writes))
         for each in entries:
@@ -223,6 +224,19 @@ class _Attempt:
                 except Problem as problem:
                     raise located(problem, step.identified.entry) from None
         await check_unreferenced(self.repository.records, gone, dict(written))
+
+
+async def _rehearse(context: Context, entries: Sequence[Entry], written: set[str], perform: Perform) -> None:
+    """What asks for nothing that is written succeeds or fails now as it will after the commit."""
+    for each in entries:
+        if "/".join(each.url.partition("?")[0].split("/")[:2]) not in written:
+            await _performed(context, each, perform, raises=True)
+
+
+def _addresses(writes: Sequence[Entry]) -> set[str]:
+    """`Type/id` wherever a write names one, in its URL or in what it carries."""
+    named = ((each.type, each.id or (each.resource or {}).get("id")) for each in writes)
+    return {f"{resource_type}/{resource_id}" for resource_type, resource_id in named if resource_id}
 
 
 async def _performed(context: Context, entry: Entry, perform: Perform, *, raises: bool) -> EntryAnswer:

@@ -26,6 +26,8 @@ from server.fhir.index.indexer import Indexer
 from server.fhir.index.reading import Reading
 from server.fhir.index.registry import Registry
 from server.fhir.json_form import Resource, decode
+from server.fhir.patch.bundled import read_patch
+from server.fhir.reports import ReportRules
 from server.fhir.repository import Repository
 from server.fhir.search.searcher import Searcher
 from server.fhir.writing import Writing
@@ -127,9 +129,9 @@ async def clinical(folder: Path, clock: Clock | None = None, records_url: str = 
     await records.prepare(rows.INDEXES)
     registry = Registry([each for each in resources() if each["resourceType"] == "SearchParameter"])
     searcher = Searcher(records, access, lambda: registry, lambda: Reading(clock.now(), SITE), bytes(32))
-    writing = Writing(offload, Checked(), Indexer(registry, zone=SITE))
+    writing = Writing(offload, Checked(), Indexer(registry, zone=SITE), ReportRules(records, searcher))
     repository = Repository(records, access, clock, offload, writing, searcher)
-    reconciler = Reconciler(records, repository, offload, clock, SITE, WADO)
+    reconciler = Reconciler(records, repository, Transactions(repository, read_patch), offload, clock, SITE, WADO)
     worker = Worker(records, reconciler, clock)
     store = Store(records, stores.blobs, access, offload, Settings(), worker.wake)
     remover = Remover(records, stores.blobs, access, worker.wake)

@@ -126,6 +126,12 @@ def test_a_patient_from_a_study() -> None:
     assert (made["gender"], made["birthDate"]) == ("male", "1949-10-01")
 
 
+def test_another_number_without_an_issuer_is_none_of_the_site() -> None:
+    others = [{"PatientID": "A1"}, {"PatientID": "A2", "IssuerOfPatientID": "X"}]
+    made = patient(dataset(PatientID="P1", OtherPatientIDsSequence=others), TODAY)
+    assert made["identifier"][1:] == [{"value": "A1"}, {"system": f"{BASE}/sid/patient-id/X", "value": "A2"}]
+
+
 def test_an_issuer_with_an_oid_is_that_oid() -> None:
     qualifiers = [{"UniversalEntityID": "1.2.3.4", "UniversalEntityIDType": "ISO"}]
     made = patient(

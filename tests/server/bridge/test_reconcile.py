@@ -170,6 +170,19 @@ def test_what_people_edit_stays_theirs_and_counts_stay_the_archives(tmp_path: Pa
     run(tmp_path, body)
 
 
+def test_what_people_removed_stays_away(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await clinical.send(image(1, StudyDescription="Wang, chest"))
+        study = await clinical.get(STUDY)
+        await clinical.put({name: value for name, value in study.items() if name != "description"})
+        await clinical.send(image(2, StudyDescription="Wang, chest"))
+        after = await clinical.get(STUDY)
+        assert after["numberOfInstances"] == 2
+        assert "description" not in after
+
+    run(tmp_path, body)
+
+
 def test_what_nobody_edited_follows_the_archive(tmp_path: Path) -> None:
     async def body(clinical: Clinical) -> None:
         await clinical.send(image(1, StudyDescription="", StudyDate="20261120"))
@@ -212,9 +225,10 @@ def test_a_resource_somebody_else_made_for_the_study_is_used(tmp_path: Path) -> 
                 "description": "ordered",
             },
         )
-        await clinical.send(image(1, StudyDescription="done"))
+        await clinical.send(image(1, StudyDescription="done", StudyDate="20261120"))
         study = await clinical.get("ImagingStudy/theirs")
         assert (study["status"], study["numberOfInstances"], study["description"]) == ("available", 1, "ordered")
+        assert study["started"] == "2026-11-20"
         await clinical.remover.remove(CONTEXT, "1.2.3")
         await clinical.worker.drain()
         assert await clinical.get("ImagingStudy/theirs")

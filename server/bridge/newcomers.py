@@ -1,0 +1,164 @@
+"""Studies the FHIR side has never met, many in one transaction: a busy hour brings them by the hundred.
+
+Only the plain case is dealt with here: no memo, nobody else's ImagingStudy, a patient with a number that matches nobody
+or one patient who lacks nothing. Whatever is left is dealt with study by study, as is everything when another writer
+comes between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from server.archive.outbox import OUTBOX
+from server.bridge.archived import archived
+from server.bridge.imaging_study import ArchivedStudy, imaging_study, resource_id, study_identifier
+from server.bridge.memo import MEMO, Memo, memos
+from server.bridge.ownership import remembered
+from server.bridge.patient import identifier, lacking, patient, with_id
+from server.fhir.bundle.answers import EntryAnswer
+from server.fhir.bundle.entries import Entry
+from server.fhir.bundle.transaction import Transactions
+from server.fhir.conditional import Criteria
+from server.fhir.index.splitting import escape
+from server.fhir.json_form import Resource, reread
+from server.fhir.repository import Repository
+from server.fhir.stored import Stored
+from server.kernel.clock import Clock
+from server.kernel.context import Context
+from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
+from storage.ports import Delete, Put, Record, Records
+
+_MOST = 200
+"""Resources one search for identifiers may find: more than it can where nothing is odd."""
+
+_Number = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Newcomer:
+    """A study, its announcement, and the patient it tells of."""
+
+    record: Record
+    study: ArchivedStudy
+    number: _Number
+    patient: Resource
+
+    @property
+    def uid(self) -> str:
+        return self.record.id
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """As the `Reconciler`, for many at once; `site` is the time zone of images that state none."""
+
+    records: Records
+    repository: Repository
+    transactions: Transactions
+    offload: Offload
+    clock: Clock
+    site: tzinfo
+
+    async def write(self, context: Context, announced: Sequence[Record], endpoint: str) -> set[str]:
+        """UIDs of the studies that were dealt with; their announcements are gone.
+
+        `VersionConflict` or `Problem` where another writer came between: then nothing was done.
+        """
+        plain = await self._plain(context, announced)
+        carriers = await self._carriers(context, "Patient", {each.number for each in plain})
+        found = [each for each in plain if _is_settled(each, carriers.get(each.number, ()))]
+        if found:
+            known = {number: f"Patient/{each[0]['id']}" for number, each in carriers.items()}
+            entries = await self.offload.cpu(self._entries, found, known, endpoint)
+            await self.transactions.run(context, entries, _never, beside=lambda made: _beside(found, made))
+        return {each.uid for each in found}
+
+    async def _plain(self, context: Context, announced: Sequence[Record]) -> list[_Newcomer]:
+        """Studies without a memo, whose identifier no ImagingStudy has and whose patient has a number."""
+        met = await memos(self.records, [each.id for each in announced])
+        marks = {each.id: _number(study_identifier(each.id)) for each in announced if each.id not in met}
+        taken = await self._carriers(context, "ImagingStudy", set(marks.values()))
+        today = self.clock.now().date()
+        found = []
+        for record in announced:
+            if record.id not in marks or marks[record.id] in taken:
+                continue
+            study = await archived(self.records, self.offload, record.id)
+            number = identifier(study.row.attributes) if study else None
+            if study is not None and number is not None:
+                found.append(_Newcomer(record, study, _number(number), patient(study.row.attributes, today)))
+        return found
+
+    async def _carriers(
+        self, context: Context, resource_type: str, numbers: set[_Number]
+    ) -> Mapping[_Number, Sequence[Resource]]:
+        """The resources that carry one of these identifiers, by identifier."""
+        if not numbers:
+            return {}
+        asked = ",".join(f"{escape(system)}|{escape(value)}" for system, value in sorted(numbers))
+        criteria = Criteria(resource_type, (("identifier", asked),))
+        matched = (await self.repository.match(context, criteria, _MOST)).found
+        if len(matched) >= _MOST:
+            raise Problem(Kind.CONFLICT, "Too many resources carry the identifiers of new studies.")
+        carriers: dict[_Number, list[Resource]] = {}
+        for resource in (reread(stored.body) for stored in matched):
+            for number in {_number(each) for each in resource.get("identifier", ())} & numbers:
+                carriers.setdefault(number, []).append(resource)
+        return carriers
+
+    def _entries(self, found: Sequence[_Newcomer], known: Mapping[_Number, str], endpoint: str) -> list[Entry]:
+        """A patient for each number that is new, then each study."""
+        subjects = dict(known)
+        entries: list[Entry] = []
+        for each in found:
+            if each.number not in subjects:
+                subjects[each.number] = f"urn:uuid:{uuid4()}"
+                entries.append(_create(len(entries), each, subjects[each.number]))
+            made = imaging_study(each.study, {"reference": subjects[each.number]}, endpoint, self.site)
+            entries.append(_update(len(entries), made, resource_id(each.uid)))
+        return entries
+
+
+def _number(named: Mapping[str, Any]) -> _Number:
+    return named.get("system", ""), named.get("value", "")
+
+
+def _is_settled(newcomer: _Newcomer, carriers: Sequence[Resource]) -> bool:
+    """Its patient is new, or known and in want of nothing."""
+    return not carriers or (len(carriers) == 1 and not lacking(newcomer.patient, carriers[0]))
+
+
+def _create(number: int, newcomer: _Newcomer, full_url: str) -> Entry:
+    """Only where nobody has the number by then."""
+    system, value = newcomer.number
+    criteria = urlencode({"identifier": f"{escape(system)}|{escape(value)}"})
+    return Entry(
+        number, "POST", "Patient", "Patient", None, None, newcomer.patient, full_url, None, None, criteria, None
+    )
+
+
+def _update(number: int, made: Resource, target: str) -> Entry:
+    url = f"ImagingStudy/{target}"
+    return Entry(number, "PUT", url, "ImagingStudy", target, None, with_id(made, target), None, None, None, None, None)
+
+
+def _beside(found: Sequence[_Newcomer], made: Sequence[Stored]) -> list[Put | Delete]:
+    """The memos, of what is really written, and the announcements done with."""
+    bodies = {each.id: each.body for each in made if each.type == "ImagingStudy"}
+    acts: list[Put | Delete] = []
+    for each in found:
+        target = resource_id(each.uid)
+        digests = remembered(reread(bodies[target]), {})
+        acts.append(Put(MEMO, each.uid, Memo(target, each.study.row.revision, digests).body(), expected=0))
+        acts.append(Delete(OUTBOX, each.uid, expected=each.record.version))
+    return acts
+
+
+async def _never(_: Context, entry: Entry) -> EntryAnswer:
+    raise Problem(Kind.FAULT, f"The bridge reads nothing within a transaction: {entry.location}.")

@@ -1,0 +1,105 @@
+"""Many new studies in one transaction come out as one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from server.archive.outbox import OUTBOX
+from server.bridge.imaging_study import resource_id
+from server.bridge.memo import memos
+from storage.query import EVERYTHING
+from tests.server.bridge.clinical import CONTEXT, Clinical, incoming, run
+from tests.server.bridge.images import image
+
+UIDS = [f"1.2.{number}" for number in range(10, 16)]
+
+
+async def stored(clinical: Clinical, *files: bytes) -> None:
+    for outcome in await clinical.store.store(CONTEXT, incoming(files)):
+        assert outcome.failure is None, outcome.failure
+
+
+async def state(clinical: Clinical) -> tuple[list[Any], list[Any], Any]:
+    """Studies and patients without what differs from run to run, and the memos."""
+    patients = await clinical.find("Patient", name="wang")
+    named = {f"Patient/{each['id']}": each["identifier"][0]["value"] for each in patients}
+    studies = [await clinical.get(f"ImagingStudy/{resource_id(uid)}") for uid in UIDS]
+    for each in studies:
+        each["subject"] = named[each["subject"]["reference"]]
+    known = await memos(clinical.records, UIDS)
+    patients.sort(key=lambda each: named[f"Patient/{each['id']}"])
+    plain = [{key: value for key, value in each.items() if key not in ("meta", "id")} for each in patients]
+    without_meta = [{key: value for key, value in each.items() if key != "meta"} for each in studies]
+    return without_meta, plain, {uid: (memo.id, memo.revision != "") for uid, memo in known.items()}
+
+
+def files() -> list[bytes]:
+    """Six studies of three patients."""
+    return [image(1, study=uid, PatientID=f"P{number % 3}") for number, uid in enumerate(UIDS)]
+
+
+def test_together_they_become_what_each_alone_becomes(tmp_path: Path) -> None:
+    found: list[Any] = []
+
+    async def together(clinical: Clinical) -> None:
+        await stored(clinical, *files())
+        announced = (await clinical.records.find(OUTBOX, EVERYTHING, limit=100)).records
+        assert await clinical.reconciler.welcome(announced) == set(UIDS)
+        assert not (await clinical.records.find(OUTBOX, EVERYTHING, limit=1)).records
+        found.append(await state(clinical))
+
+    async def alone(clinical: Clinical) -> None:
+        await stored(clinical, *files())
+        for uid in UIDS:
+            await clinical.reconciler.reconcile(uid)
+        found.append(await state(clinical))
+
+    run(tmp_path / "together", together)
+    run(tmp_path / "alone", alone)
+    assert len(found[0][1]) == 3
+    assert found[0] == found[1]
+
+
+def test_what_was_written_together_is_known_as_ours(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await stored(clinical, *files())
+        await clinical.worker.drain()
+        await clinical.send(image(2, study=UIDS[0], PatientID="P0", StudyDescription="corrected"))
+        study = await clinical.get(f"ImagingStudy/{resource_id(UIDS[0])}")
+        assert study["numberOfInstances"] == 2
+        assert await clinical.version(f"ImagingStudy/{resource_id(UIDS[0])}") == 2
+        assert await clinical.version(f"ImagingStudy/{resource_id(UIDS[1])}") == 1
+
+    run(tmp_path, body)
+
+
+def test_odd_ones_are_left_to_the_slower_way(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        twins = [{"resourceType": "Patient", "id": each, "identifier": [_number("P1")]} for each in ("a", "b")]
+        await clinical.put(*twins)
+        await stored(clinical, image(1, study=UIDS[0], PatientID="P0"), image(1, study=UIDS[1], PatientID="P1"))
+        announced = (await clinical.records.find(OUTBOX, EVERYTHING, limit=100)).records
+        assert await clinical.reconciler.welcome(announced) == {UIDS[0]}
+        await clinical.worker.drain()
+        left = await clinical.get(f"ImagingStudy/{resource_id(UIDS[1])}")
+        assert left["subject"]["identifier"]["value"] == "P1"
+        assert "reference" not in left["subject"]
+
+    run(tmp_path, body)
+
+
+def test_a_patient_who_is_known_is_not_made_again(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await clinical.put({"resourceType": "Patient", "id": "here", "identifier": [_number("P0")]})
+        await stored(clinical, *files())
+        await clinical.worker.drain()
+        assert len(await clinical.find("Patient", identifier="P0,P1,P2")) == 3
+        study = await clinical.get(f"ImagingStudy/{resource_id(UIDS[0])}")
+        assert study["subject"]["reference"] == "Patient/here"
+
+    run(tmp_path, body)
+
+
+def _number(value: str) -> dict[str, str]:
+    return {"system": "http://weft.health/fhir/sid/patient-id", "value": value}
