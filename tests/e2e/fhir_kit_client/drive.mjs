@@ -1,10 +1,9 @@
 // Drives a FHIR server with fhir-kit-client as an application would: node drive.mjs BASE_URL
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
+import { Client } from 'fhir-kit-client';
 
-const require = createRequire(process.cwd() + '/');
-const Client = require('fhir-kit-client');
-const client = new (Client.default ?? Client)({ baseUrl: process.argv[2] });
+const client = new Client({ baseUrl: process.argv[2] });
+const TERMINOLOGY = 'http://terminology.hl7.org/CodeSystem';
 const steps = [];
 const step = async (name, work) => {
   const result = await work();
@@ -60,7 +59,7 @@ await step('update and vread', async () => {
 
 await step('patch', async () => {
   const patched = await client.patch({
-    resourceType: 'Patient', id: created.id, JSONPatch: [{ op: 'replace', path: '/gender', value: 'male' }],
+    resourceType: 'Patient', id: created.id, jsonPatch: [{ op: 'replace', path: '/gender', value: 'male' }],
   });
   assert.equal(patched.gender, 'male');
 });
@@ -71,10 +70,11 @@ await step('transaction', async () => {
     resource: {
       resourceType: 'Observation',
       status: 'final',
+      category: [{ coding: [{ system: `${TERMINOLOGY}/observation-category`, code: 'vital-signs' }] }],
       code: { coding: [{ system: 'http://loinc.org', code: '8867-4' }] },
       subject: { reference: `Patient/${created.id}` },
       effectiveDateTime: `2026-01-0${number + 1}T08:00:00Z`,
-      valueInteger: 60 + number,
+      valueQuantity: { value: 60 + number, unit: '/min', system: 'http://unitsofmeasure.org', code: '/min' },
     },
   }));
   const answer = await client.transaction({ body: { resourceType: 'Bundle', type: 'transaction', entry } });
@@ -102,7 +102,7 @@ await step('search, pages to the last', async () => {
     resourceType: 'Observation', searchParams: { patient: created.id, _sort: '-date', _count: 2 },
   });
   while (page) {
-    values.push(...page.entry.map((each) => each.resource.valueInteger));
+    values.push(...page.entry.map((each) => each.resource.valueQuantity.value));
     page = page.link.some((each) => each.relation === 'next') ? await client.nextPage({ bundle: page }) : undefined;
   }
   assert.deepEqual(values, [64, 63, 62, 61, 60]);
