@@ -96,7 +96,7 @@ class Services:
             offload=self.offload,
             longest=self.settings.max_resource,
             most_entries=self.settings.bundle_entries,
-            exporting=Exporting(self.exports, self.stores.blobs, self.settings.auth == "off"),
+            exporting=Exporting(self.exports, self.stores.blobs, self.settings.auth == "off", self.offload),
         )
 
     async def close(self) -> None:
@@ -132,7 +132,9 @@ async def _over(stores: Stores, settings: Settings, offload: Offload) -> Service
     access, clock = AccessPoint(), SystemClock()
     fhir = await open_fhir(records, access, clock, offload, fhir_options(settings))
     site = ZoneInfo(settings.image_time_zone)
-    reconciler = Reconciler(records, fhir.repository, fhir.transactions, offload, clock, site, own_url(settings) + "/dicomweb")
+    reconciler = Reconciler(
+        records, fhir.repository, fhir.transactions, offload, clock, site, own_url(settings) + "/dicomweb"
+    )
     bridge = Worker(records, reconciler, clock)
     return Services(
         settings=settings,

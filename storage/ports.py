@@ -138,6 +138,13 @@ class Records(Protocol):
         """
         ...
 
+    async def revision(self) -> int | None:
+        """A number that changes with every commit, by whatever process; `None` where telling it would cost a search.
+
+        What was read after it was asked for is what there is, for as long as it stays the same.
+        """
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -109,7 +109,7 @@ class Client:
 
     def path_of(self, url: str) -> str:
         """A path below the base: of an absolute URL the server gave, or the path itself."""
-        if url.startswith("/"):
+        if not url or url.startswith("/"):
             return url
         path = urlsplit(url)
         if path.scheme not in ("http", "https") or not path.path.startswith(self._prefix):

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from zipfile import BadZipFile
 
 from conformance.kit import describing, removing, rendering, retrieving, searching, storing
+from conformance.kit.asking import ask
 from conformance.kit.client import Client
-from conformance.kit.report import Check, Checks, Outcome, Report
+from conformance.kit.report import Checks, Outcome, Report
 from conformance.kit.samples import draw
 from conformance.kit.session import Session
-from conformance.kit.verdict import Failed, Skipped, Verdict
-
-_UNREADABLE = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OSError,
-    EOFError,
-    BadZipFile,
-    struct.error,
-    zlib.error,
-)
 
 SUITE: Checks = (
     *storing.CHECKS,
@@ -57,16 +42,3 @@ def run(
 def _outcomes(session: Session) -> Iterator[Outcome]:
     for check in SUITE:
         yield ask(check, session)
-
-
-def ask(check: Check, session: Session) -> Outcome:
-    """One check; an answer so malformed that reading it fails is a failure of the server, not of the kit."""
-    try:
-        check.ask(session)
-    except Skipped as reason:
-        return Outcome(check, Verdict.SKIPPED, str(reason))
-    except Failed as reason:
-        return Outcome(check, Verdict.FAILED, str(reason))
-    except _UNREADABLE as error:
-        return Outcome(check, Verdict.FAILED, f"the answer cannot be read: {type(error).__name__}: {error}")
-    return Outcome(check, Verdict.PASSED)

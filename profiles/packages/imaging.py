@@ -2,6 +2,7 @@
 
 One examination has one current report: the report is found by the examination's number (If-None-Exist, or a
 conditional update), a revision is the next version of the same resource, and what it replaced stays in its history.
+No invariant can say this of one resource; the server's rules of reports do, on every write.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def _report() -> dict[str, Any]:
         name="ImagingReport",
         title="Report of an imaging examination",
         text="Findings and impression of one examination, found by its number. Preliminary until it is reviewed; then "
-        "final, and amended or corrected by the next version of the same resource.",
+        "final, and amended, corrected or appended by the next version of the same resource; never back. A second "
+        "report of an examination is refused until the first is entered in error.",
         resource_type="DiagnosticReport",
         rules=[
             Rule("weft-report-issued", "A reviewed report tells when it was issued and who answers for it.",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from profiles.definitions import CANONICAL, definitions
-from profiles.validator import bindings, limits, references, slicing
+from profiles.validator import bindings, limits, references, remembered, slicing
 from profiles.validator.items import Item, items_of
 from profiles.validator.matching import equal, fits
 from profiles.validator.place import Place
@@ -77,7 +77,21 @@ def conform_children(node: Node, item: Item, url: str, run: Run) -> None:
     holder = item.value if type(item.value) is dict else item.beside
     owner = holder if type(holder) is dict else {}
     for child in node.active:
-        conform_list(child, items_of(child, owner, item.place), item.place, url, run)
+        if child.is_worth_remembering and run.scope.entry is None:
+            _conform_closed(child, owner, item.place, url, run)
+        else:
+            conform_list(child, items_of(child, owner, item.place), item.place, url, run)
+
+
+def _conform_closed(node: Node, owner: dict[str, Any], place: Place, url: str, run: Run) -> None:
+    """The values of an element, unless the same have been found sound before."""
+    text = remembered.text_without_numbers({name: owner[name] for name in owner if name in node.names})
+    if text in run.memory.known[node]:
+        return
+    before = len(run.findings)
+    conform_list(node, items_of(node, owner, place), place, url, run)
+    if remembered.stands_alone(text) and remembered.is_sound(run, before):
+        run.memory.add(node, text)
 
 
 def conform_list(node: Node, items: Sequence[Item], owner: Place, url: str, run: Run) -> None:

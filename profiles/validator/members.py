@@ -37,11 +37,16 @@ def check_object(of: Shape, value: dict[str, Any], place: Place, run: Run) -> No
             _report_unknown(of, name, place, run)
         else:
             check(item, value, place, run)
+    if not value.keys() >= of.needed:
+        _check_required(of, value, place, run)
+    for rule in of.rules:
+        rule(value, place, run)
+
+
+def _check_required(of: Shape, value: dict[str, Any], place: Place, run: Run) -> None:
     for element, first, others in of.required:
         if first not in value and not any(each in value for each in others):
             run.error("required", place, f"{of.name}.{element} is required: at least one.", of.name)
-    for rule in of.rules:
-        rule(value, place, run)
 
 
 def _report_unknown(of: Shape, name: Any, place: Place, run: Run) -> None:
@@ -56,15 +61,16 @@ def _report_unknown(of: Shape, name: Any, place: Place, run: Run) -> None:
         run.error("structure", place, f"{of.name} has no property {shown}.")
 
 
-def exclusive(check: Check, made: Property, owner: Shape) -> Check:
-    name, choices = made.name, owner.choices
+def exclusive(check: Check, name: str, made: Property, owner: Shape) -> Check:
+    """The check of a choice under one of its names, `valueString` or `_valueString`, beside no other type of it."""
+    choices = owner.choices
 
     def checked(item: Any, parent: dict[str, Any], place: Place, run: Run) -> None:
         group = choices[name]
         for other in parent:
             if other == name:
                 break
-            if other in group and other != "_" + name:
+            if other in group and other.lstrip("_") != made.name:
                 run.error("structure", place, f"Only one {made.label.partition('.')[0]}[x] may be given.")
         check(item, parent, place, run)
 

@@ -17,13 +17,15 @@ ItemCheck: TypeAlias = Callable[[Any, Place, Run], None]
 class Shape:
     """What an object of a type, or at an element with children of its own, may hold."""
 
-    __slots__ = ("checks", "choices", "elements", "name", "required", "rules")
+    __slots__ = ("checks", "choices", "elements", "name", "needed", "required", "rules")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.checks: dict[str, Check] = {}
         self.required: list[tuple[str, str, tuple[str, ...]]] = []
         """Name of the element, its first property, the other properties that serve."""
+        self.needed: set[str] = set()
+        """The first properties of those: an object that has them all lacks nothing."""
         self.rules: list[ItemCheck] = []
         self.choices: dict[str, frozenset[str]] = {}
         self.elements: dict[str, Element] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 from profiles.findings import Severity
@@ -34,8 +35,11 @@ _TOKEN = re.compile(
 )
 _PAIR = re.compile(_ATTRIBUTE)
 _LOOSE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)")
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
+_IGNORED = re.compile(r"[\x00-\x20]+")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SCHEMES = frozenset({"http", "https", "ftp", "mailto", "tel", "data", "file", "cid", "nfs", "telnet"})
+_REACHING = re.compile(r"expression\(|javascript:|url\(|@import|\\", re.IGNORECASE)
+"""What of a style reaches outside of it; a backslash could spell any of them."""
 _MARKUP = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(\s[^<>]*)?/?>")
 _MAX_DEPTH = 200
 
@@ -113,7 +117,7 @@ def _attribute_fault(text: str, is_root: bool) -> tuple[str | None, str] | None:
             return "txt-1", "The narrative holds an attribute that is not allowed."
         if name in ("href", "src") and not _is_link(value):
             return "txt-1", "A link of the narrative has a scheme that is not allowed."
-        if name == "style" and ("expression(" in value or "javascript:" in value or "url(" in value):
+        if name == "style" and _REACHING.search(_IGNORED.sub("", unescape(value))):
             return "txt-1", "A style of the narrative refers to something outside."
         if _LOOSE.search(value):
             return None, "The narrative names an entity that XML does not have."
@@ -128,5 +132,10 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_link(value: str) -> bool:
-    scheme = _SCHEME.match(value)
-    return scheme is None or scheme[1].lower() in _SCHEMES
+    """As browsers read it: character references replaced, blanks and control characters left out."""
+    meant = _IGNORED.sub("", unescape(value))
+    scheme = _SCHEME.match(meant)
+    if scheme is None:
+        return True
+    is_page = scheme[1].lower() == "data" and not meant[5:].lower().startswith("image/")
+    return scheme[1].lower() in _SCHEMES and not is_page

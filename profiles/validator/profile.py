@@ -149,7 +149,9 @@ def _node(
         rules=_rules(definition, properties, known),
         has_limits=any(each.startswith(("minValue", "maxValue", "maxLength")) for each in definition)
         or "extension" in definition,
+        has_native_rules=_are_native(_own_constraints(definition, known)),
         slicing=slicing_of(definition),
+        names=frozenset(name for each in properties for name in (each.name, "_" + each.name)),
     )
 
 
@@ -192,14 +194,22 @@ def _bindings(definition: Mapping[str, Any], element: Element | None) -> list[Bi
 def _rules(
     definition: Mapping[str, Any], properties: tuple[Property, ...], known: frozenset[tuple[str, str]]
 ) -> list[ItemCheck]:
-    kept = [
-        each for each in definition.get("constraint", ()) if _key(each) not in known and each.get("key") not in _GENERAL
-    ]
-    if kept and all(each.get("key") in _VITAL_SIGNS for each in kept):
+    kept = _own_constraints(definition, known)
+    if _are_native(kept):
         return invariants.native_or_compiled(kept, "")
     type_name = (properties[0].shape.name if properties[0].shape else properties[0].type) if properties else ""
     made = [invariants.compiled(each, type_name) for each in kept]
     return [each for each in made if each is not None]
+
+
+def _own_constraints(definition: Mapping[str, Any], known: frozenset[tuple[str, str]]) -> list[Mapping[str, Any]]:
+    return [
+        each for each in definition.get("constraint", ()) if _key(each) not in known and each.get("key") not in _GENERAL
+    ]
+
+
+def _are_native(constraints: list[Mapping[str, Any]]) -> bool:
+    return all(each.get("key") in _VITAL_SIGNS for each in constraints)
 
 
 _VITAL_SIGNS = frozenset({"vs-1", "vs-2", "vs-3"})
@@ -226,9 +236,26 @@ def _settle(node: Node) -> bool:
         or any(each.profiles for each in node.types)
         or node.needs_targets
     )
+    _settle_closed(node, [*node.children.values(), *slices])
     has_slicing = node.slicing is not None and (bool(slices) or node.slicing.rules == "closed")
     node.is_active = node.has_values or node.needs_count or has_slicing
     return node.is_active
+
+
+def _settle_closed(node: Node, inner: list[Node]) -> None:
+    """Limits may depend on the time of day, profiles of types on what is around."""
+    is_told = not node.has_limits and node.has_native_rules and not any(each.profiles for each in node.types)
+    node.is_closed = is_told and not _has_number((node.fixed, node.pattern)) and all(each.is_closed for each in inner)
+    looks_closer = bool(node.active or node.slicing or node.bindings or node.needs_targets)
+    node.is_worth_remembering = node.is_closed and looks_closer
+
+
+def _has_number(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_number(each) for each in value.values())
+    if isinstance(value, list | tuple):
+        return any(_has_number(each) for each in value)
+    return value is not None and not isinstance(value, str | bool)
 
 
 def _narrows_targets(types: tuple[Type, ...], element: Element | None) -> bool:

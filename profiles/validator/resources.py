@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any, TypeAlias
 
 from profiles.validator.place import Place
+from profiles.validator.remembered import text_of
 from profiles.validator.run import Entry, Run, Scope
 
 Resource: TypeAlias = dict[str, Any]
+
+_LOCAL = re.compile(rb'(?<!\\)"(#[^"\\]*)"(?!:)')
 
 
 def scope_of(resource: Resource, place: Place, run: Run) -> Scope:
@@ -63,17 +66,5 @@ def _check_one(each: Resource, place: Place, seen: set[Any], named: set[str], ru
 
 
 def references_within(resource: Resource) -> set[str]:
-    """Every text that begins with `#`, wherever it stands."""
-    return {text for text in _texts(resource) if text[:1] == "#"}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    pending = [value]
-    while pending:
-        each = pending.pop()
-        if type(each) is str:
-            yield each
-        elif type(each) is dict:
-            pending.extend(each.values())
-        elif type(each) is list:
-            pending.extend(each)
+    """Every text that begins with `#`, wherever it stands: read off the JSON, as ids need no escapes in it."""
+    return {each.decode() for each in _LOCAL.findall(text_of(resource))}

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from profiles.findings import Finding, Severity
+from profiles.validator.memory import Memory
 from profiles.validator.options import Options
 from profiles.validator.place import Place, render
 
@@ -68,11 +69,15 @@ class Run:
 
     __slots__ = (
         "active", "bundles", "check_declared", "done", "environment", "environment_of", "findings", "options", "scope",
-        "validator", "deadline", "_has_given_up",
+        "validator", "deadline", "has_given_up", "memory",
     )  # fmt: skip
 
-    def __init__(self, validator: Any, options: Options, scope: Scope, check_declared: bool) -> None:
+    def __init__(
+        self, validator: Any, options: Options, scope: Scope, check_declared: bool, memory: Memory | None = None
+    ) -> None:
+        """`memory`: what runs of the same validator and options have found sound."""
         self.validator = validator
+        self.memory = memory or Memory()
         self.check_declared = check_declared
         self.bundles: dict[int, dict[str, Any]] = {}
         """What was gathered of each bundle, by its identity."""
@@ -84,7 +89,7 @@ class Run:
         self.active: set[tuple[int, str]] = set()
         """Profiles being applied to objects right now: what comes round again is taken to hold."""
         self.deadline = monotonic() + options.seconds
-        self._has_given_up = False
+        self.has_given_up = False
         self.done: dict[tuple[int, str], bool] = {}
 
     def error(self, code: str, place: Place, text: str, rule: str | None = None) -> None:
@@ -97,8 +102,8 @@ class Run:
 
     def give_up(self) -> None:
         """Say once that not everything could be checked: such a resource is not known to be valid."""
-        if not self._has_given_up:
-            self._has_given_up = True
+        if not self.has_given_up:
+            self.has_given_up = True
             self.error("too-costly", self.scope.place, "The rules of its profiles take too much work to check.")
 
     @contextmanager

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from profiles.definitions import CANONICAL, definitions
-from profiles.validator import bindings, codings, extensions, invariants, members, narrative, references
+from profiles.validator import bindings, codings, extensions, invariants, members, narrative, references, remembered
 from profiles.validator.model import Element, ItemCheck, Property, Shape
 from profiles.validator.place import Place
 from profiles.validator.primitives import fault, predicate
@@ -106,6 +107,7 @@ def _add(owner: Shape, element: dict[str, Any], children: Mapping[str, object]) 
         owner.choices.update(dict.fromkeys(names, group))
     if element["min"] > 0:
         owner.required.append((last, names[0], names[1:]))
+        owner.needed.add(names[0])
 
 
 def _id_type(path: str, code: str) -> str:
@@ -136,23 +138,18 @@ def _add_checks(owner: Shape, element: dict[str, Any], described: dict[str, Any]
     else:
         check = members.listed(made, item) if is_list else members.single(made, item)
     if "[x]" in element["path"].rpartition(".")[2]:
-        check = members.exclusive(check, made, owner)
+        check = members.exclusive(check, made.name, made, owner)
+        if made.is_primitive:
+            extended = owner.checks["_" + made.name]
+            owner.checks["_" + made.name] = members.exclusive(extended, "_" + made.name, made, owner)
     owner.checks[made.name] = check
 
 
 def _item_check(owner: Shape, element: dict[str, Any], described: dict[str, Any], made: Property) -> ItemCheck:
-    checks: list[ItemCheck] = []
-    if made.shape is not None:
-        checks.append(members.object_check(made.shape))
-    elif not made.is_primitive:
-        checks.append(check_resource)
-    elif made.type == "xhtml":
-        checks.append(narrative.check)
-    else:
-        checks.append(_value(made.type, element))
-    checks += bindings.checks(element.get("binding"), made.type)
+    checks = [_form_check(made), *bindings.checks(element.get("binding"), made.type)]
     focus = made.shape.name if made.shape else made.type
-    checks += invariants.native_or_compiled(element.get("constraint", ()), focus, skip=_own_rules(made))
+    rules = invariants.native_or_compiled(element.get("constraint", ()), focus, skip=_own_rules(made))
+    checks += rules
     if made.type == "Extension":
         checks.append(extensions.check(made.name, owner.name))
     if made.type in ("Coding", "Quantity"):
@@ -161,7 +158,25 @@ def _item_check(owner: Shape, element: dict[str, Any], described: dict[str, Any]
         checks.append(references.check(described.get("targetProfile", ())))
     if _SIMPLE_QUANTITY in described.get("profile", ()):
         checks.append(_no_comparator)
-    return checks[0] if len(checks) == 1 else _all(tuple(checks))
+    whole = checks[0] if len(checks) == 1 else _all(tuple(checks))
+    # A rule may look at what is around the value.
+    return whole if rules else _remembering(whole, made.type)
+
+
+def _form_check(made: Property) -> ItemCheck:
+    if made.shape is not None:
+        return _object(made.shape)
+    if not made.is_primitive:
+        return check_resource
+    return narrative.check if made.type == "xhtml" else _value(made.type)
+
+
+def _remembering(check: ItemCheck, type_name: str) -> ItemCheck:
+    if type_name == "Reference":
+        return remembered.remembered_reference(check)
+    if type_name in remembered.OBJECTS:
+        return remembered.remembered(check)
+    return remembered.remembered_text(check) if type_name == "code" else check
 
 
 def _own_rules(made: Property) -> frozenset[str]:
@@ -195,7 +210,12 @@ def _no_comparator(item: Any, place: Place, run: Run) -> None:
         run.error("invariant", place, "A simple quantity has no comparator.", "sqty-1")
 
 
-def _value(type_name: str, element: dict[str, Any]) -> ItemCheck:
+_object = cache(members.object_check)
+"""One check for a shape wherever it stands, so that what it has seen is remembered once."""
+
+
+@cache
+def _value(type_name: str) -> ItemCheck:
     accepts = predicate(type_name)
 
     def check(item: Any, place: Place, run: Run) -> None:
@@ -203,7 +223,9 @@ def _value(type_name: str, element: dict[str, Any]) -> ItemCheck:
             run.error("value", place, fault(type_name, item), type_name)
 
     if type_name in ("string", "markdown"):
-        return _markup(check, type_name)
+        return _text(check, type_name)
+    if type_name in remembered.TEXTS:
+        return remembered.remembered_text(check)
     return _no_example(check) if type_name == "url" else check
 
 
@@ -216,8 +238,10 @@ def _no_example(check: ItemCheck) -> ItemCheck:
     return checked
 
 
-def _markup(check: ItemCheck, type_name: str) -> ItemCheck:
+def _text(check: ItemCheck, type_name: str) -> ItemCheck:
     def checked(item: Any, place: Place, run: Run) -> None:
+        if type(item) is str and remembered.is_plain_text(item):
+            return
         check(item, place, run)
         if type(item) is str and "<" in item:
             narrative.check_markup(item, type_name, place, run)

@@ -56,6 +56,8 @@ class Node:
     bindings: list[Binding]
     rules: list[ItemCheck]
     has_limits: bool
+    has_native_rules: bool
+    """Its rules look at the value alone, with nothing around it; true where there are none."""
     children: dict[str, Node] = field(default_factory=dict)
     slicing: Slicing | None = None
     active: list[Node] = field(default_factory=list)
@@ -63,6 +65,11 @@ class Node:
     is_active: bool = False
     has_values: bool = False
     """Whether it demands something of a value that is there."""
+    names: frozenset[str] = frozenset()
+    """The members of JSON that hold it."""
+    is_closed: bool = False
+    """Whether its JSON says everything that it and what is below it are judged by, and no number in it matters."""
+    is_worth_remembering: bool = False
 
 
 @dataclass(eq=False, slots=True)

@@ -16,6 +16,7 @@ from profiles.findings import Finding, Severity
 from profiles.validator import bundles, conform, contexts, publications, resources, soundness, vital_signs
 from profiles.validator.items import Item
 from profiles.validator.members import check_object
+from profiles.validator.memory import Memory
 from profiles.validator.options import Options
 from profiles.validator.place import Place, root
 from profiles.validator.profile import MalformedProfileError, compile_profile
@@ -50,13 +51,15 @@ class Validator:
         self._members: dict[tuple[str, str | None, str], bool | None] = {}
         self._codes: dict[tuple[str, str], bool | None] = {}
         self._sound: dict[str, bool] = {}
+        self._memory = Memory()
 
     def forget(self) -> None:
         self._profiles, self._members, self._codes, self._sound = {}, {}, {}, {}
+        self._memory = Memory()
 
     def validate(self, resource: Any, *, profiles: Sequence[str] = (), check_declared: bool = True) -> list[Finding]:
         """Everything there is to say of a resource; no error among it means that it is valid."""
-        run = Run(self, self._options, Scope({}, root("Resource")), check_declared)
+        run = Run(self, self._options, Scope({}, root("Resource")), check_declared, self._memory)
         try:
             self._validate(resource, profiles, run)
         except RecursionError:
@@ -70,9 +73,10 @@ class Validator:
             return
         place = root(type_name)
         self._check(resource, type_name, Scope(resource, place), run)
-        with run.within(Scope(resource, place)):
-            for url in dict.fromkeys(profiles):
-                self._apply_named(url, resource, place, run, Severity.ERROR)
+        if profiles:
+            with run.within(Scope(resource, place)):
+                for url in dict.fromkeys(profiles):
+                    self._apply_named(url, resource, place, run, Severity.ERROR)
 
     def nested(self, resource: Any, place: Place, run: Run) -> None:
         """A resource that stands within another."""
@@ -109,7 +113,7 @@ class Validator:
             self._apply_named(url, resource, place, run, Severity.WARNING)
         if type_name == "Observation":
             vital_signs.check_codes(resource, place, run)
-            for url in sorted(vital_signs.implied(resource) - set(urls)):
+            for url in sorted(vital_signs.implied(resource).difference(urls)):
                 self._apply_named(url, resource, place, run, Severity.WARNING)
 
     def _apply_named(self, url: str, resource: dict[str, Any], place: Place, run: Run, unknown: Severity) -> None:

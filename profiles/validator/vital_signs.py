@@ -47,8 +47,10 @@ _CATEGORY = "vital-signs"
 def check_codes(observation: Mapping[str, Any], place: Place, run: Run) -> None:
     """A vital sign coded in SNOMED CT alone is not found by those who look for its LOINC code."""
     codes = {str(each.get("code")) for each in _codings(observation.get("code"))}
+    if codes.isdisjoint(_SNOMED):
+        return
     wanted = {_SNOMED[each] for each in codes if each in _SNOMED}
-    if not wanted or not wanted.isdisjoint(codes) or not _is_vital_sign(observation):
+    if not wanted.isdisjoint(codes) or not _is_vital_sign(observation):
         return
     text = f"A vital sign carries its LOINC code too: {', '.join(sorted(wanted))}."
     run.add(run.options.doubtful, "required", (place, "code", None), text, PROFILES[min(wanted)])

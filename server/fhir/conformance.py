@@ -51,10 +51,14 @@ class _Entry:
         return found
 
     def names(self) -> list[tuple[str, str]]:
-        """Under which it is found; a code system may name the value set of all its codes."""
+        """Under which it is found: a search names a value set by its place here as well as by its URL.
+
+        A code system may name the value set of all its codes.
+        """
+        named = [(VALUE_SETS, self.stored.reference)] if self.stored.type == VALUE_SETS else []
         if self.facts.url is None:
-            return []
-        named = [(self.stored.type, self.facts.url)]
+            return named
+        named.append((self.stored.type, self.facts.url))
         if self.stored.type == SYSTEMS and self.facts.value_set is not None:
             named.append((VALUE_SETS, self.facts.value_set))
         return named

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from server.fhir.history_lists import listed
+from server.fhir.identity import is_id
 from server.fhir.index.moments import Span, span_of
 from server.fhir.reading import Reading, absent
 from server.fhir.stored import HISTORY, Stored, from_history
-from server.fhir.versions import standing
+from server.fhir.versions import ABSENT, standing
 from server.fhir.writing import AT
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
@@ -27,6 +29,7 @@ from storage.query import EVERYTHING, All, Any, Between, Exists, Order, Predicat
 
 COUNT, MAX_COUNT = 50, 1000
 _MOST_COUNTED = 1_000_000
+_MOST_LISTED = 10_000
 _NEWEST = (Order(AT, descending=True),)
 _ALWAYS = 1 << 62
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -40,6 +43,8 @@ class HistoryRequest:
     at: Span | None = None
     """A period, its end excluded: only versions that were current within it."""
     count: int = COUNT
+    list_id: str | None = None
+    """Of a List: only what it names."""
     after: str | None = None
     """Where the page begins: `HistoryPage.next` of the one before."""
 
@@ -61,10 +66,10 @@ class _Place(msgspec.Struct, array_like=True):
 
 
 def parse_history(pairs: Sequence[tuple[str, str]]) -> HistoryRequest:
-    """From the query: `_since`, `_at`, `_count`, each at most once; other parameters are the surface's matter."""
+    """From the query: `_since`, `_at`, `_count`, `_list`, each at most once; others are the surface's matter."""
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name in ("_since", "_at", "_count", "_page"):
+        if name in ("_since", "_at", "_count", "_list", "_page"):
             if name in given:
                 raise _invalid(f"{name} may be given once only.")
             given[name] = value
@@ -72,6 +77,7 @@ def parse_history(pairs: Sequence[tuple[str, str]]) -> HistoryRequest:
         since=_since(given["_since"]) if "_since" in given else None,
         at=_at(given["_at"]) if "_at" in given else None,
         count=_count(given.get("_count")),
+        list_id=_list_id(given["_list"]) if "_list" in given else None,
         after=given.get("_page"),
     )
 
@@ -88,6 +94,8 @@ class History:
     ) -> HistoryPage:
         """`NOT_FOUND` where there never was such a resource."""
         await self._reading.require(context, resource_type, resource_id)
+        if request.list_id is not None:
+            return await self._of_list(context, request, [resource_type], resource_id)
         found = await standing(self._records, resource_type, resource_id)
         if found.last is None:
             raise absent(found, resource_type, resource_id)
@@ -108,6 +116,8 @@ class History:
         predicate = await self._reading.permitted(context, "read", resource_type)
         if predicate != EVERYTHING:
             raise Problem(Kind.FORBIDDEN, "The history of all resources may not be seen by who asks for some.")
+        if request.list_id is not None:
+            return await self._of_list(context, request, [resource_type])
         return await self._page(Exists(resource_type), resource_type, request)
 
     async def of_system(self, context: Context, resource_types: Sequence[str], request: HistoryRequest) -> HistoryPage:
@@ -117,8 +127,32 @@ class History:
         ]
         if not allowed:
             raise Problem(Kind.FORBIDDEN, "The history may not be seen by who asks for it.")
+        if request.list_id is not None:
+            return await self._of_list(context, request, allowed)
         among = EVERYTHING if len(allowed) == len(resource_types) else Any(tuple(Exists(each) for each in allowed))
         return await self._page(among, AT, request)
+
+    async def _of_list(
+        self, context: Context, request: HistoryRequest, types: Sequence[str], only: str | None = None
+    ) -> HistoryPage:
+        """Versions of what a List names, worked out anew for each page up to the newest of the first."""
+        place = _parsed(request.after) if request.after else None
+        named = await listed(self._reading, context, request.list_id or "")
+        versions: list[Stored] = []
+        for each in named.of(types):
+            found = await standing(self._records, *each) if only in (None, each[1]) else ABSENT
+            newest = found.last.version if found.last else 0
+            ids = [f"{each[0]}/{each[1]}/{number}" for number in range(newest, 0, -1)]
+            versions += [one for one in await self._chosen(ids, request) if named.means(one)]
+            if len(versions) > _MOST_LISTED:
+                raise _invalid("The history of so long a List is not told.", "too-costly")
+        until = place.until if place else max((each.last_updated for each in versions), default=-1)
+        versions = [each for each in versions if each.last_updated <= until]
+        versions.sort(key=lambda each: (-each.last_updated, each.reference, -each.version))
+        start = _number(place.place) if place else 0
+        end = start + request.count
+        following = _text(_Place(until, len(versions), str(end))) if request.count and end < len(versions) else None
+        return HistoryPage(versions[start:end], len(versions), following)
 
     async def _chosen(self, ids: Sequence[str], request: HistoryRequest) -> list[Stored]:
         """The versions of one resource that are asked for, newest first."""
@@ -201,6 +235,13 @@ def _at(text: str) -> Span:
     return span
 
 
+def _list_id(text: str) -> str:
+    name = text.removeprefix("List/")
+    if not is_id(name):
+        raise _invalid("_list is the id of a List; functional lists are not kept here.")
+    return name
+
+
 def _count(text: str | None) -> int:
     if text is None:
         return COUNT
@@ -226,5 +267,5 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _invalid(text: str) -> Problem:
-    return Problem(Kind.INVALID, text, (Issue(text, None, "value"),))
+def _invalid(text: str, code: str = "value") -> Problem:
+    return Problem(Kind.INVALID, text, (Issue(text, None, code),))

@@ -23,7 +23,6 @@ MAX_DEPTH = 64
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_SPACED = (b" :", b"\t:", b"\n:", b"\r:")
 
 
 def decode(text: bytes) -> Resource:
@@ -40,8 +39,9 @@ def decode(text: bytes) -> Resource:
 
 def decode_value(text: bytes) -> Any:
     """Any JSON value, under the same rules."""
+    text = text.removeprefix(b"\xef\xbb\xbf")
     try:
-        value = _decoder.decode(text[3:] if text[:3] == b"\xef\xbb\xbf" else text)
+        value = _decoder.decode(text)
     except UnicodeDecodeError:
         raise malformed("The JSON is not UTF-8.") from None
     except RecursionError:
@@ -76,12 +76,11 @@ def malformed(text: str, location: str | None = None) -> Problem:
 def _gives_twice(text: bytes, members: int) -> bool:
     """Whether the text has more colons between strings than its objects have members.
 
-    Where no colon follows white space, each stands right behind a quotation mark; when those are as many as the
-    members, no string needs to be looked at.
+    Without white space each of them stands right behind a quotation mark; when such places are as many as the members,
+    no string holds one, and none needs to be looked at.
     """
-    if text.count(b'":') == members and not any(each in text for each in _SPACED):
-        return False
-    return members != _STRING.sub(b"", text).count(b":")
+    compact = msgspec.json.format(text, indent=-1)
+    return compact.count(b'":') != members and _STRING.sub(b"", compact).count(b":") != members
 
 
 def _members(value: Any, depth: int = 0) -> int:

@@ -73,9 +73,10 @@ def knowledge_of(bases: Sequence[str], zone: tzinfo, offload: Offload, declared:
 class KnowledgeFollower:
     """Keeps the knowledge of this process equal to the store."""
 
-    def __init__(self, knowledge: Knowledge, records: Records, clock: Clock) -> None:
+    def __init__(self, knowledge: Knowledge, records: Records, clock: Clock, offload: Offload) -> None:
         self._knowledge = knowledge
         self._records = records
+        self._offload = offload
         start = micros_of(clock.now()) - SETTLING
         self._feeds = [Feed(records, clock, each, start) for each in TYPES]
 
@@ -87,7 +88,7 @@ class KnowledgeFollower:
 
     def workers(self) -> Mapping[str, Worker]:
         return {
-            "search parameters": lambda: self._knowledge.parameters.follow(self._records),
+            "search parameters": lambda: self._knowledge.parameters.follow(self._records, self._offload),
             "conformance resources": self.follow,
         }
 

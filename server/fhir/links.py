@@ -16,6 +16,11 @@ from profiles.definitions import definitions
 from server.fhir.json_form import Resource, malformed
 
 _LINKED_TYPES = frozenset({"uri", "url", "oid", "uuid"})
+NEVER_LINKS = frozenset({
+    "resourceType", "id", "status", "display", "text", "value", "unit", "use", "currency", "start", "end", "date",
+    "issued", "created", "effectiveDateTime", "contentType", "data",
+})  # fmt: skip
+"""The commonest names of members that nowhere have a type that links: their texts need not be looked at."""
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]{1,63})\?(.+)", re.DOTALL)
 _HREF = re.compile(r"""(\b(?:href|src)\s*=\s*)(["'])(.*?)\2""", re.DOTALL)
 _HISTORY = "/_history/"
@@ -44,6 +49,8 @@ class Relinked:
     """Conditional references that the links did not hold, left in place."""
     versioned: set[str] = field(default_factory=set)
     """Targets a version of which is referred to."""
+    unfinished: list[dict[str, Any]] = field(default_factory=list)
+    """The objects that hold those references, where they are this resource's own and may still be finished."""
 
 
 NO_LINKS = Links()
@@ -61,7 +68,18 @@ def relink(resource: Resource, links: Links, base: str = "") -> Relinked:
     made = relinking.object(resource)
     if relinking.has_other_hits:
         made = relinking.typed(made, made["resourceType"])
-    return Relinked(made, relinking.conditional, relinking.versioned)
+        relinking.unfinished.clear()
+    return Relinked(made, relinking.conditional, relinking.versioned, relinking.unfinished)
+
+
+def finished(relinked: Relinked, conditional: Mapping[str, str]) -> Relinked:
+    """With the conditional references replaced too: in place, as nobody else holds the objects made for them."""
+    if not relinked.unfinished:
+        resource = relink(relinked.resource, Links(conditional=conditional)).resource
+        return Relinked(resource, relinked.conditional, relinked.versioned)
+    for each in relinked.unfinished:
+        each["reference"] = conditional.get(each["reference"], each["reference"])
+    return relinked
 
 
 def is_conditional(reference: str) -> bool:
@@ -77,7 +95,7 @@ def conditional_parts(reference: str) -> tuple[str, str]:
 class _Relinking:
     """One resource on its way; objects that do not change are kept, not copied."""
 
-    __slots__ = ("_base", "_links", "_targets", "conditional", "has_other_hits", "versioned")
+    __slots__ = ("_base", "_links", "_targets", "conditional", "has_other_hits", "unfinished", "versioned")
 
     def __init__(self, links: Links, base: str) -> None:
         self._links = links
@@ -85,6 +103,7 @@ class _Relinking:
         self._base = base
         self.conditional: set[str] = set()
         self.versioned: set[str] = set()
+        self.unfinished: list[dict[str, Any]] = []
         self.has_other_hits = False
 
     def object(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -99,8 +118,14 @@ class _Relinking:
             elif kind is str:
                 if name == "reference":
                     new = self._reference(each)
+                    if new is None:
+                        made = value.copy() if made is None else made
+                        self.unfinished.append(made)
+                        continue
                 else:
-                    if each in targets or name == "div" or "#" in each or _HISTORY in each:
+                    if name not in NEVER_LINKS and (
+                        each in targets or name == "div" or "#" in each or _HISTORY in each
+                    ):
                         self._look_at(name, each)
                     continue
             else:
@@ -131,7 +156,8 @@ class _Relinking:
         elif self._target(text):
             self.has_other_hits = True
 
-    def _reference(self, text: str) -> str:
+    def _reference(self, text: str) -> str | None:
+        """What becomes of it; `None` where that is not known yet."""
         found = self._targets.get(text)
         if found is not None and not self._base:
             return found
@@ -141,7 +167,7 @@ class _Relinking:
             found = self._links.conditional.get(text)
             if found is None:
                 self.conditional.add(text)
-            return found or text
+            return found
         found = self._target(text)
         if found is None and self._links.is_closed and text.startswith(("urn:uuid:", "urn:oid:")):
             raise malformed("A reference names no entry of the bundle.")

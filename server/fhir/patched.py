@@ -5,12 +5,18 @@ from __future__ import annotations
 from server.fhir.json_form import Resource
 from server.kernel.problem import Issue, Kind, Problem
 
+UNPATCHED = "Binary"
+"""The type whose content is opaque, so that a patch has nothing to hold on to."""
+
 _FIXED = ("versionId", "lastUpdated")
 
 
 def check_patched(before: Resource, after: Resource) -> Resource:
     """The patched resource, ready to be stored; a `Problem` (invalid) where the patch changed what it must not."""
     resource_type = before["resourceType"]
+    if resource_type == UNPATCHED:
+        allow = {"Allow": "GET, HEAD, PUT, DELETE"}
+        raise Problem(Kind.METHOD_NOT_ALLOWED, "A Binary is replaced whole, never patched.", headers=allow)
     if after.get("resourceType") != resource_type:
         raise _fixed("resourceType")
     if after.get("id") != before["id"]:

@@ -23,6 +23,7 @@ from server.fhir.operations.terminology import TerminologyOperations
 from server.fhir.operations.terminology_rows import TerminologyRows
 from server.fhir.operations.validate import ValidateOperation
 from server.fhir.patch.bundled import read_patch
+from server.fhir.reports import ReportRules
 from server.fhir.repository import Repository
 from server.fhir.search.request import Limits
 from server.fhir.search.searcher import Searcher
@@ -89,7 +90,7 @@ async def open_fhir(
     declared = Severity.ERROR if options.enforces_profiles else Severity.WARNING
     knowledge = knowledge_of(options.bases, options.zone, offload, declared)
     parameters = knowledge.parameters
-    following = KnowledgeFollower(knowledge, records, clock)
+    following = KnowledgeFollower(knowledge, records, clock, offload)
     await following.load()
 
     def reading() -> Reading:
@@ -103,8 +104,8 @@ async def open_fhir(
         await cursor_secret(records),
         Limits(max_count=options.most_results),
     )
-    rules = SubscriptionRules(knowledge.validation, searcher)
-    writing = Writing(offload, rules, parameters, keeps_references=options.enforces_references)
+    validation, reports = SubscriptionRules(knowledge.validation, searcher), ReportRules(records, searcher)
+    writing = Writing(offload, validation, parameters, reports, keeps_references=options.enforces_references)
     repository = Repository(
         records,
         access,

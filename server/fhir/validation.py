@@ -61,7 +61,9 @@ class Validation:
 
     async def check_all(self, resources: Sequence[Resource]) -> list[Problem | None]:
         """For each resource why it is refused; `None` where it may be stored."""
-        return [each.problem for each in await self.checked(resources)]
+        if len(resources) == 1 and is_light(resources[0]):
+            return self._problems(resources)
+        return await self._offload.cpu(self._problems, resources)
 
     async def checked(self, resources: Sequence[Resource]) -> list[Checked]:
         if len(resources) == 1 and is_light(resources[0]):
@@ -71,6 +73,9 @@ class Validation:
     async def findings(self, resource: Any, profiles: Sequence[str] = ()) -> list[Finding]:
         """Everything there is to say of a resource, also against profiles it does not claim."""
         return await self._offload.cpu(self._found, resource, profiles)
+
+    def _problems(self, resources: Sequence[Resource]) -> list[Problem | None]:
+        return [_problem(self._found(each)) for each in resources]
 
     def _checked(self, resources: Sequence[Resource]) -> list[Checked]:
         return [verdict(self._found(each)) for each in resources]
@@ -99,15 +104,19 @@ def is_light(resource: Resource) -> bool:
 
 
 def verdict(findings: Sequence[Finding]) -> Checked:
-    errors = [each for each in findings if each.is_error]
     warnings = tuple(_issue(each) for each in findings if each.severity is Severity.WARNING)
+    return Checked(_problem(findings), warnings)
+
+
+def _problem(findings: Sequence[Finding]) -> Problem | None:
+    errors = [each for each in findings if each.is_error]
     if not errors:
-        return Checked(None, warnings)
+        return None
     kind = Kind.INVALID if any(_is_unreadable(each) for each in errors) else Kind.UNSUPPORTED
     text = (
         "The resource is not valid R4." if kind is Kind.INVALID else "The resource breaks a rule, profile or binding."
     )
-    return Checked(Problem(kind, text, tuple(_issue(each) for each in errors[:MAX_ISSUES])), warnings)
+    return Problem(kind, text, tuple(_issue(each) for each in errors[:MAX_ISSUES]))
 
 
 def _is_unreadable(finding: Finding) -> bool:

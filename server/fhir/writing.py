@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,8 @@ from server.kernel.problem import Problem
 from storage.ports import Delete, Put
 
 Act: TypeAlias = Put | Delete
+Ruling: TypeAlias = Problem | tuple[Act, ...]
+"""Why a change is refused, or what goes into its commit so that the reasons for letting it pass still hold then."""
 
 AT = "at"
 """Key of every history record: `lastUpdated` in microseconds; a second key of that value has the type for its name."""
@@ -64,6 +66,24 @@ class Prepared:
     acts: tuple[Act, ...]
 
 
+class Rules(Protocol):
+    """What changes must fulfil besides being valid: something of what stood before them, or of what stands beside."""
+
+    types: frozenset[str]
+    """Types the rules are about; nothing else is shown to them."""
+
+    async def check(self, changes: Sequence[Change]) -> Sequence[Ruling]:
+        """Valid changes, all those of one commit together; deletions too."""
+        ...
+
+
+class NoRules:
+    types: frozenset[str] = frozenset()
+
+    async def check(self, changes: Sequence[Change]) -> Sequence[Ruling]:
+        return [()] * len(changes)
+
+
 def stamped(resource: Resource, resource_id: str, version: int, micros: int) -> Resource:
     """The resource with id, versionId and lastUpdated, in their place; where they had none, behind resourceType."""
     given = resource.get("meta", {})
@@ -99,11 +119,18 @@ class Writing:
     """Makes changes ready; commits nothing."""
 
     def __init__(
-        self, offload: Offload, validation: Validation, indexer: Indexer, *, keeps_references: bool = False
+        self,
+        offload: Offload,
+        validation: Validation,
+        indexer: Indexer,
+        rules: Rules | None = None,
+        *,
+        keeps_references: bool = False,
     ) -> None:
         self._offload = offload
         self._validation = validation
         self._indexer = indexer
+        self._rules = rules or NoRules()
         self._keeps_references = keeps_references
 
     async def prepare(self, changes: Sequence[Change], micros: int) -> list[Prepared | Problem]:
@@ -113,21 +140,31 @@ class Writing:
             drafts = [draft(changes[0], micros)]
         else:
             drafts = await self._offload.cpu(_drafts, changes, micros)
+        judged = list(zip(drafts, await self._judged(drafts), strict=True))
+        if on_loop:
+            return self._indexed(judged)
+        return await self._offload.cpu(self._indexed, judged)
+
+    async def _judged(self, drafts: Sequence[Draft]) -> list[Ruling]:
         whole = [each.resource for each in drafts if each.resource is not None]
         problems = iter(await self._validation.check_all(whole) if whole else ())
-        checked = [(each, next(problems) if each.resource is not None else None) for each in drafts]
-        if on_loop:
-            return self._indexed(checked)
-        return await self._offload.cpu(self._indexed, checked)
+        judged: list[Ruling] = [next(problems) or () if each.resource is not None else () for each in drafts]
+        types = self._rules.types
+        places = [n for n, each in enumerate(drafts) if each.change.type in types and judged[n] == ()]
+        if places:
+            rulings = await self._rules.check([drafts[n].change for n in places])
+            for n, ruling in zip(places, rulings, strict=True):
+                judged[n] = ruling
+        return judged
 
-    def _indexed(self, checked: Sequence[tuple[Draft, Problem | None]]) -> list[Prepared | Problem]:
-        return [problem or self._ready(each) for each, problem in checked]
+    def _indexed(self, judged: Sequence[tuple[Draft, Ruling]]) -> list[Prepared | Problem]:
+        return [ruling if isinstance(ruling, Problem) else self._ready(each, ruling) for each, ruling in judged]
 
-    def _ready(self, each: Draft) -> Prepared:
+    def _ready(self, each: Draft, others: tuple[Act, ...]) -> Prepared:
         if each.resource is None:
-            return Prepared(each.change, each.stored, {}, _deletion(each.change, each.stored))
+            return Prepared(each.change, each.stored, {}, (*_deletion(each.change, each.stored), *others))
         keys = self.keys(each.resource, each.stored.last_updated)
-        return Prepared(each.change, each.stored, keys, _version(each.change, each.stored, keys))
+        return Prepared(each.change, each.stored, keys, (*_version(each.change, each.stored, keys), *others))
 
     def keys(self, resource: Resource, micros: int) -> Keys:
         """What a current version is found by; those who index anew ask here too."""

@@ -16,6 +16,7 @@ from server.fhir.index.parameters import Parameter
 from server.fhir.index.registry import Registry
 from server.fhir.json_form import Resource
 from server.fhir.operations.catalogue import Catalogue, Level
+from server.fhir.patched import UNPATCHED
 from server.fhir_rest.formats import Format
 from server.fhir_rest.patches import MEDIA_TYPES as PATCH_TYPES
 from server.http.surface import Endpoint
@@ -46,7 +47,6 @@ _NORMATIVE = frozenset({
     "Parameters", "Patient", "StructureDefinition", "ValueSet",
 })  # fmt: skip
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
-_UNPATCHED = "Binary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Capabilities:
 
     def _resource(self, name: str, registry: Registry, included: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         parameters = registry.of(name)
-        codes = [each for each in self._names(_TYPE_INTERACTIONS) if (name, each) != (_UNPATCHED, "patch")]
+        codes = [each for each in self._names(_TYPE_INTERACTIONS) if (name, each) != (UNPATCHED, "patch")]
         references = [f"{name}:{each.code}" for each in parameters if each.type == "reference"]
         described = {
             "type": name,

@@ -13,7 +13,9 @@ from server.fhir.export.job import File, Job, State
 from server.fhir.export.request import NDJSON
 from server.fhir.json_form import encode
 from server.fhir.stored import instant_text
+from server.http.compression import packed_stream, takes_gzip
 from server.http.surface import Answer, Call, Endpoint
+from server.kernel.offload import Offload
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Blobs
 
@@ -29,6 +31,7 @@ class Exporting:
     exports: Exports
     blobs: Blobs
     is_open: bool
+    offload: Offload
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -60,7 +63,10 @@ class Exporting:
         if job.state is State.COMPLETE and int(number) == len(job.files) and job.request.warnings:
             return Answer(200, b"".join(_outcome(each) + b"\n" for each in job.request.warnings), NDJSON)
         found = await self.exports.file(call.context, call.path["job"], int(number))
-        return Answer(200, self.blobs.read(found.blob), NDJSON, length=found.blob.size)
+        pieces, vary = self.blobs.read(found.blob), ("Vary", "Accept-Encoding")
+        if takes_gzip(call.header("accept-encoding") or ""):
+            return Answer(200, packed_stream(pieces, self.offload), NDJSON, [vary, ("Content-Encoding", "gzip")])
+        return Answer(200, pieces, NDJSON, [vary], length=found.blob.size)
 
     def _manifest(self, call: Call, job: Job) -> dict[str, object]:
         place = f"{call.base}/$export/{job.id}"

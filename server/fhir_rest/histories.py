@@ -13,7 +13,7 @@ from server.http.surface import Answer, Call, Endpoint
 from server.kernel.offload import Offload
 
 _CLAUSE = "R4 http.html#history"
-_USED = frozenset({"_since", "_at", "_count", PAGE}) | CONTROLS
+_USED = frozenset({"_since", "_at", "_count", "_list", PAGE}) | CONTROLS
 
 
 @dataclass(frozen=True, slots=True)

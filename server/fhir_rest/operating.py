@@ -25,7 +25,8 @@ from server.kernel.problem import Kind, Problem
 
 _CLAUSE = "R4 operations.html"
 _PATHS = {Level.SYSTEM: "", Level.TYPE: TYPE, Level.INSTANCE: INSTANCE, Level.VERSION: VERSION}
-_CONTROLS = CONTROLS - {"_elements"}
+_OWN_ELEMENTS = frozenset({"$export"})
+"""Operations that have a parameter `_elements` of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,14 @@ class Operating:
             if row is None:
                 raise Problem(Kind.NOT_FOUND, f"There is no operation {name} on this type.")
             asked = presentation(call)
-            answer = await row.handler(call.context, await self._invocation(call, level))
+            answer = await row.handler(call.context, await self._invocation(call, level, name))
             return await self._answer(call, asked, answer, path.format_map(call.path))
 
         return invoke
 
-    async def _invocation(self, call: Call, level: Level) -> Invocation:
-        given = OperationParameters.of_query(pair for pair in call.query if pair[0] not in _CONTROLS)
+    async def _invocation(self, call: Call, level: Level, name: str) -> Invocation:
+        passed_over = CONTROLS - {"_elements"} if name in _OWN_ELEMENTS else CONTROLS
+        given = OperationParameters.of_query(pair for pair in call.query if pair[0] not in passed_over)
         body = await self._body(call)
         if body is not None and body.get("resourceType") == "Parameters":
             given, body = given.joined(OperationParameters.read(body)), None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 import orjson
@@ -17,7 +18,7 @@ from server.fhir.history import HistoryPage
 from server.fhir.json_form import Resource
 from server.fhir.search.request import Pairs, SearchResult
 from server.fhir.stored import Stored
-from server.fhir.subset import Subset
+from server.fhir.subset import Subset, Summary
 from server.fhir_rest.formats import Format, Presentation
 from server.fhir_rest.rendering import rendered
 from server.http.surface import Answer
@@ -40,18 +41,18 @@ def link(url: str, pairs: Iterable[tuple[str, str]]) -> str:
     return f"{url}?{query}" if query else url
 
 
+@lru_cache(maxsize=2048)
 def _quoted(text: str) -> str:
     """Most of what stands in a link needs no quoting, and finding that out is ten times as fast."""
     return text if _SAFE.fullmatch(text) else quote(text, safe=":,/")
 
 
-async def answer_search(
-    result: SearchResult, asked: Presentation, offload: Offload, base: str, url: str, extra: Pairs = ()
-) -> Answer:
-    """A page of a search at `url`; `extra` is what its links carry beside the place."""
+async def answer_search(result: SearchResult, asked: Presentation, offload: Offload, base: str, url: str) -> Answer:
+    """A page of a search at `url`."""
     links = [("self", link(url, result.used))]
     if result.next is not None:
-        links.append(("next", link(url, ((PAGE, result.next), *extra))))
+        # The place is written in characters that no link has to quote.
+        links.append(("next", f"{url}?{PAGE}={result.next}"))
     head = _head("searchset", result.total, links)
     size = len(result.matches) + len(result.included)
     if asked.subset.is_whole and asked.format is Format.JSON:
@@ -70,7 +71,9 @@ async def answer_history(
     if page.next is not None:
         links.append(("next", link(url, ((PAGE, page.next), *(pair for pair in used if pair[0] != PAGE)))))
     head = _head("history", page.total, links)
-    body = await offload.cpu(_joined, head, _history_entries(page.versions, base, asked.subset))
+    versions = [] if asked.subset.summary is Summary.COUNT else page.versions
+    entries = await offload.cpu(_history_entries, versions, base, asked.subset)
+    body = _joined(head, entries)
     return await answer_bundle(body, asked, offload)
 
 

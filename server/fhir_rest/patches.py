@@ -18,7 +18,6 @@ _PARSERS: dict[str, Callable[[bytes], Change]] = {
 }
 MEDIA_TYPES = (*_PARSERS, *(str(each) for each in Format))
 
-
 _PLAIN_JSON = "application/json"
 """Clients that say no more than this send a Merge Patch, or a FHIRPath Patch, which is known by its type."""
 

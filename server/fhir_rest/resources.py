@@ -171,7 +171,7 @@ def _unchanged(call: Call, stored: Stored, headers: list[tuple[str, str]]) -> An
         return None
     try:
         known = int(parsedate_to_datetime(since).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return Answer(304, headers=headers) if stored.last_updated // 1_000_000 <= known else None
 

@@ -14,6 +14,7 @@ from server.fhir_rest.pages import PAGE, answer_search
 from server.fhir_rest.prefer import preferences
 from server.fhir_rest.routing import COMPARTMENT, TYPE
 from server.http.surface import Answer, Call, Endpoint
+from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 
@@ -25,8 +26,11 @@ Compartment: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Searching:
+    """Answers are kept for as long as nothing is written: screens ask the same again until something changes."""
+
     searcher: Searcher
     bodies: Bodies
+    answers: AnswerCache
     offload: Offload
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -70,10 +74,19 @@ class Searching:
     async def _search(self, call: Call, resource_type: str | None, within: Compartment | None, form: Pairs) -> Answer:
         pairs = (*call.query, *form)
         asked = presentation(call, pairs)
-        result = await self._found(call, SearchRequest(resource_type, pairs, within, preferences(call).is_strict))
+        request = SearchRequest(resource_type, pairs, within, preferences(call).is_strict)
+        revision = await self.searcher.revision(call.context, request)
+        key = ("fhir.search", revision, request, asked, call.base)
+        if revision is not None and (known := self.answers.get(key)) is not None:
+            return Answer(200, known, asked.media_type, [("Vary", "Accept")])
+        result = await self._found(call, request)
         if result.request.pairs is not pairs:
             asked = presentation(call, (*result.request.pairs, *pairs))
-        return await answer_search(result, asked, self.offload, call.base, call.base + _path(resource_type, within))
+        url = call.base + _path(resource_type, within)
+        answer = await answer_search(result, asked, self.offload, call.base, url)
+        if revision is not None and isinstance(answer.body, bytes):
+            self.answers.put(key, answer.body)
+        return answer
 
     async def _found(self, call: Call, request: SearchRequest) -> SearchResult:
         """The first page, or the one that a link of ours leads to."""

@@ -50,10 +50,11 @@ class FhirRest:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         rows = self._resources()
-        rows += self._bundles(rows)
-        capabilities = Capabilities(rows, self.catalogue, self.registry, self.policies, self.profiles)
-        metadata = Metadata(capabilities, self.answers, self.offload)
-        return (*rows, *metadata.endpoints(), *self.exporting.endpoints())
+        # The statement tells of bundles, and a bundle may ask for the statement.
+        told = (*rows, *self._bundles(rows))
+        capabilities = Capabilities(told, self.catalogue, self.registry, self.policies, self.profiles)
+        rows += Metadata(capabilities, self.answers, self.offload).endpoints()
+        return (*rows, *self._bundles(rows), *self.exporting.endpoints())
 
     def router(self) -> FhirRouter:
         return FhirRouter(self.endpoints(), self.catalogue)
@@ -63,7 +64,7 @@ class FhirRest:
         return (
             *Resources(self.repository, bodies, self.validation).endpoints(),
             *Histories(self.history, self.offload).endpoints(),
-            *Searching(self.searcher, bodies, self.offload).endpoints(),
+            *Searching(self.searcher, bodies, self.answers, self.offload).endpoints(),
             *Operating(self.catalogue, bodies, self.offload).endpoints(),
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -21,7 +22,7 @@ from server.http.surface import Answer, Call
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 
-_HEADERS = {"if_none_match": b"if-none-match", "if_modified_since": b"if-modified-since", "if_match": b"if-match"}
+_HEADERS = {"if_none_match": b"if-none-match", "if_match": b"if-match"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,11 @@ class WithinBundle:
         return _entry_answer(await endpoint.handler(call), entry)
 
     def is_safe(self, entry: Entry) -> bool:
-        """Whether an entry changes nothing: then it could be a GET as well."""
-        match = self.router.find("/" + unquote(entry.url.partition("?")[0]))
+        """Whether an entry changes nothing: then it could be a GET as well. What is not there changes nothing."""
+        try:
+            match = self.router.find("/" + unquote(entry.url.partition("?")[0]))
+        except Problem:
+            return True
         return match is not None and "GET" in match.methods
 
     def _scope(self, entry: Entry, path: str, query: str) -> Mapping[str, Any]:
@@ -53,12 +57,23 @@ class WithinBundle:
         for attribute, name in _HEADERS.items():
             if (value := getattr(entry, attribute)) is not None:
                 headers.append((name, value.encode("latin-1", "replace")))
+        if entry.if_modified_since is not None:
+            headers.append((b"if-modified-since", _http_date(entry.if_modified_since)))
         return {
             "method": entry.method,
             "path": "/" + path,
             "query_string": query.encode("ascii", "replace") if query.isascii() else query.encode(),
             "headers": headers,
         }
+
+
+def _http_date(instant: str) -> bytes:
+    """Bundle.entry.request.ifModifiedSince is an instant, the header it stands for is not (RFC 9110 5.6.7)."""
+    try:
+        moment = datetime.fromisoformat(instant).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return instant.encode("latin-1", "replace")
+    return format_datetime(moment, usegmt=True).encode("ascii")
 
 
 def _receiver(entry: Entry) -> Any:

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from server.fusion.readings import Measured, Reading
+from server.fusion.readings import Item, Measured, Reading
 from server.fusion.spans import MINUTE, When
 from server.fusion.windows import Reach
-
-Item = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.fhir.index.moments import BEGINNING, END
 from server.fhir.json_form import Resource
 from server.fhir.operations.parameters import parameter, parameters
 from server.fhir.stored import instant_text
-from server.fusion.alignment import Item, Near, Nearest
+from server.fusion.alignment import Near, Nearest
 from server.fusion.events import Event
-from server.fusion.readings import Reading
-from server.fusion.spans import When
+from server.fusion.readings import Item, Reading
+from server.fusion.spans import EARLIEST, LATEST, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,8 @@ def _near(name: str, near: Near | None) -> dict[str, Any] | None:
 
 def _when(when: When) -> list[dict[str, Any]]:
     """A side that is open has no instant."""
-    start = [parameter("start", valueInstant=instant_text(when.low))] if when.low > BEGINNING else []
-    end = [parameter("end", valueInstant=instant_text(when.high))] if not when.is_point and when.high < END else []
+    start = [parameter("start", valueInstant=instant_text(when.low))] if when.low >= EARLIEST else []
+    end = [parameter("end", valueInstant=instant_text(when.high))] if not when.is_point and when.high <= LATEST else []
     return [parameter("time", **when.recorded), *start, *end]
 
 
@@ -104,7 +103,7 @@ def _value(reading: Reading) -> dict[str, Any]:
 
 
 def _quantities(reading: Reading) -> list[dict[str, Any]]:
-    made = [parameter("quantity", valueQuantity=reading.quantity())]
+    made = [parameter("quantity", valueQuantity=dict(reading.quantity))]
     if reading.recorded is not None:
         made.append(parameter("recorded", valueQuantity=dict(reading.recorded)))
     return made

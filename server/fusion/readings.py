@@ -1,14 +1,14 @@
 """What an Observation says in numbers: one reading for each coded item, in the unit the item is shown in.
 
-A blood pressure holds two, one in each component. The quantity recorded is kept beside the one made equal; a unit that
-cannot be brought to the item's stays as it is.
+A blood pressure holds two, one in each component. The quantity recorded is kept beside the one made equal; one whose
+unit is no UCUM, or cannot be brought to the item's, stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -16,9 +16,11 @@ from profiles import ucum
 from profiles.packages.canonical import LOINC, UCUM
 from profiles.packages.items import ITEMS
 from server.fhir.json_form import Resource
-from server.fusion.spans import When, effective
+from server.fusion.spans import When, at, effective
 
 _PRECISION = Decimal("0.0001")
+Item = tuple[str, str]
+"""System and code."""
 _RANKS = {"amended": 3, "corrected": 3, "final": 2, "preliminary": 1}
 
 
@@ -29,18 +31,22 @@ class Reading:
     system: str
     code: str
     display: str | None
-    value: Decimal
-    unit: str
-    """UCUM code, or the unit as written where there is no code."""
+    codings: frozenset[Item]
+    """All it is coded as; `system` and `code` are one of these."""
+    quantity: Mapping[str, Any]
+    """In the unit of the item, a comparator kept; as recorded where that cannot be."""
     recorded: Mapping[str, Any] | None
     """The quantity as recorded, where the unit is another."""
 
     @property
-    def item(self) -> tuple[str, str]:
+    def item(self) -> Item:
         return self.system, self.code
 
-    def quantity(self) -> dict[str, Any]:
-        return {"value": self.value, "unit": self.unit, "system": UCUM, "code": self.unit}
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for equal quantities of an item, 80 and 80.0 among them."""
+        unit = self.quantity.get("code") or self.quantity.get("unit", "")
+        return *self.item, self.quantity["value"], self.quantity.get("comparator", ""), unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +60,27 @@ class Measured:
     last_updated: int
 
     @property
-    def rank(self) -> tuple[int, str]:
+    def codings(self) -> frozenset[Item]:
+        return _items(self.resource.get("code", {}))
+
+    @property
+    def rank(self) -> tuple[int, int]:
         """Which of two at the same distance counts: the higher status, then the later issued."""
-        return _RANKS.get(self.resource.get("status", ""), 0), str(self.resource.get("issued", ""))
+        issued = at(str(self.resource.get("issued", "")), UTC)
+        return _RANKS.get(self.resource.get("status", ""), 0), issued.low if issued else 0
+
+    def of(self, items: Collection[Item]) -> Measured:
+        """With the readings of these items only; asked for by the code of a panel, what has no value itself, all."""
+        if "valueQuantity" not in self.resource and not self.codings.isdisjoint(items):
+            return self
+        return replace(self, readings=tuple(each for each in self.readings if not each.codings.isdisjoint(items)))
 
     @property
     def identity(self) -> tuple[object, ...] | None:
         """Equal for what is one reading: same device, codes, time and values. `None` where there is no value."""
         if not self.readings:
             return None
-        values = tuple(sorted((*each.item, each.value, each.unit) for each in self.readings))
+        values = tuple(sorted((each.identity for each in self.readings), key=str))
         return _device(self.resource), values, self.when.low, self.when.high
 
 
@@ -77,10 +94,14 @@ def measured(resource: Resource, reference: str, last_updated: int, site: tzinfo
 
 def _readings(resource: Resource) -> Iterator[Reading]:
     for part in (resource, *resource.get("component", ())):
-        coding = _coding(part.get("code", {}))
-        quantity = part.get("valueQuantity")
+        concept = part.get("code", {})
+        coding, quantity = _coding(concept), part.get("valueQuantity")
         if coding and isinstance(quantity, Mapping) and isinstance(quantity.get("value"), Decimal | int):
-            yield _reading(coding, quantity)
+            yield _reading(coding, _items(concept), quantity)
+
+
+def _items(concept: Mapping[str, Any]) -> frozenset[Item]:
+    return frozenset((each.get("system", ""), each["code"]) for each in concept.get("coding", ()) if each.get("code"))
 
 
 def _coding(concept: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -90,16 +111,18 @@ def _coding(concept: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next(iter((*known, *codings)), None)
 
 
-def _reading(coding: Mapping[str, Any], quantity: Mapping[str, Any]) -> Reading:
+def _reading(coding: Mapping[str, Any], codings: frozenset[Item], quantity: Mapping[str, Any]) -> Reading:
     system, code = str(coding.get("system", "")), str(coding["code"])
     item = ITEMS.get(code) if system == LOINC else None
-    value, unit = Decimal(quantity["value"]), str(quantity.get("code") or quantity.get("unit") or "1")
+    unit = quantity.get("code")
+    if quantity.get("system") != UCUM or not unit:
+        return Reading(system, code, _display(coding), codings, quantity, None)
     wanted = item.unit if item else unit
-    if wanted != unit and quantity.get("system") == UCUM:
-        made = ucum.convert(value, unit, wanted)
-        if made is not None:
-            return Reading(system, code, _display(coding), _shown(made), wanted, quantity)
-    return Reading(system, code, _display(coding), value, unit, None)
+    made = ucum.convert(Decimal(quantity["value"]), unit, wanted) if wanted != unit else None
+    value, shown = (quantity["value"], unit) if made is None else (_shown(made), wanted)
+    comparator = {"comparator": quantity["comparator"]} if "comparator" in quantity else {}
+    equal = {"value": value, **comparator, "unit": shown, "system": UCUM, "code": shown}
+    return Reading(system, code, _display(coding), codings, equal, None if made is None else quantity)
 
 
 def _display(coding: Mapping[str, Any]) -> str | None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from server.fhir.index.moments import BEGINNING, END, instant_of, span_of
+from server.fhir.stored import micros_of
 
 MINUTE = 60_000_000
+EARLIEST, LATEST = micros_of(datetime(1000, 1, 1, tzinfo=UTC)), micros_of(datetime(9999, 12, 31, tzinfo=UTC))
+"""What a timeline reaches back and forward to: beyond lie years that a text in another zone could not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class When:
     @property
     def is_point(self) -> bool:
         return self.low == self.high
+
+    def meets(self, low: int, high: int) -> bool:
+        """Whether some of it lies from `low` to `high`. A day ends where the next begins: that belongs to the next."""
+        return self.low <= high and (self.high > low or self.low >= low)
 
 
 def at(text: str, site: tzinfo) -> When | None:

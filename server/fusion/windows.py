@@ -7,6 +7,7 @@ import re
 from profiles.packages.canonical import LOINC
 from profiles.packages.items import ITEMS, Window
 from server.fhir.operations.parameters import invalid
+from server.fusion.readings import Item
 from server.fusion.spans import MINUTE
 
 Reach = tuple[int, int]
@@ -17,7 +18,7 @@ _LENGTH = re.compile(r"(\d{1,5}) ?(min|h|d)")
 _LONGEST = 366 * 24 * 60
 
 
-def reach_of(item: tuple[str, str]) -> Reach:
+def reach_of(item: Item) -> Reach:
     """An item's own window; that of vital signs for what is not known here."""
     system, code = item
     window = ITEMS[code].window if system == LOINC and code in ITEMS else Window.VITAL_SIGN

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import AsyncIterator
 
 from server.http.surface import Answer, Call
 from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
+from storage.ports import Bytes
 
 _SMALLEST = 1400
 """Below one network packet compression gains nothing."""
@@ -28,12 +30,21 @@ async def compressed(call: Call, answer: Answer, offload: Offload, packed: Answe
     if not isinstance(body, bytes) or len(body) < _SMALLEST or not (answer.media_type or "").startswith(_WORTH):
         return answer
     answer.headers.append(("Vary", "Accept-Encoding"))
-    if not _takes_gzip(call.header("accept-encoding") or ""):
+    if not takes_gzip(call.header("accept-encoding") or ""):
         return answer
     answer.body = _gzip(body) if len(body) <= _INLINE else await _kept(body, offload, packed)
     answer.length = None
     answer.headers.append(("Content-Encoding", "gzip"))
     return answer
+
+
+async def packed_stream(pieces: AsyncIterator[Bytes], offload: Offload) -> AsyncIterator[bytes]:
+    """A stream of any length, gzip-coded piece by piece."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    async for piece in pieces:
+        if packed := await offload.cpu(packer.compress, piece):
+            yield packed
+    yield packer.flush()
 
 
 async def _kept(body: bytes, offload: Offload, packed: AnswerCache) -> bytes:
@@ -44,11 +55,11 @@ async def _kept(body: bytes, offload: Offload, packed: AnswerCache) -> bytes:
     return known
 
 
-def _takes_gzip(accept: str) -> bool:
+def takes_gzip(accept: str) -> bool:
     for choice in accept.lower().split(","):
         coding, _, weight = choice.partition(";")
         if coding.strip() in ("gzip", "x-gzip"):
-            return weight.replace(" ", "").rstrip("0").rstrip(".") not in ("q=", "q")
+            return weight.replace(" ", "").rstrip("0.") not in ("q=", "q")
     return False
 
 

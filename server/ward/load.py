@@ -44,7 +44,9 @@ class Ward:
         await self._send_images(context, first_day)
         await self.bridge.drain()
         await self._write(context, list(charted(first_day)))
-        for versions in versions_of(first_day):
+        rounds = versions_of(first_day)
+        await self._forget_reports(context, rounds)
+        for versions in rounds:
             await self._write(context, versions)
         # Last: a ward that was broken off is brought in again, on top of itself.
         await self._write(context, [organization()])
@@ -64,6 +66,11 @@ class Ward:
         for outcome in await self.store.store(context, _incoming(files)):
             if outcome.failure is not None:
                 raise outcome.failure
+
+    async def _forget_reports(self, context: Context, rounds: Sequence[Sequence[Resource]]) -> None:
+        """Those a broken-off ward left: a report that is final would not become a draft again."""
+        for name in {each["id"] for some in rounds for each in some if each["resourceType"] == "DiagnosticReport"}:
+            await self.repository.delete(context, "DiagnosticReport", name)
 
     async def _write(self, context: Context, resources: Sequence[Resource]) -> None:
         remaining = iter(resources)

@@ -80,6 +80,9 @@ class EncryptedRecords:
     async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
         return await self._inner.values(collection, name, predicate, at_most=at_most)
 
+    async def revision(self) -> int | None:
+        return await self._inner.revision()
+
     async def close(self) -> None:
         await self._inner.close()
 

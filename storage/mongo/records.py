@@ -144,6 +144,10 @@ class MongoRecords:
             found = await self._collection(collection).aggregate(stages, allowDiskUse=True)
             return [each["_id"] if isinstance(each["_id"], str) else int(each["_id"]) for each in await found.to_list()]
 
+    async def revision(self) -> int | None:
+        """Not told: asking the server for it costs as much as a small search."""
+        return None
+
     def _collection(self, name: str) -> AsyncCollection[Document]:
         return self._database[escaped(name)]
 

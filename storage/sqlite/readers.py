@@ -59,6 +59,17 @@ class Readers:
                 self._taken.release()
         return await self._threads.io(self._in_thread, work)
 
+    def revision(self) -> int | None:
+        """What SQLite counts up when another connection commits, and this one only reads; `None` where it is busy."""
+        if not self._open or not self._taken.acquire(blocking=False):
+            return None
+        try:
+            return int(self._inline.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None
+        finally:
+            self._taken.release()
+
     def _at_once(self, work: Work[T]) -> T:
         if not self._open:
             raise StoreUnavailable("the record database is closed")

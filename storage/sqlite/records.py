@@ -133,6 +133,9 @@ class SqliteRecords:
 
         return await self._readers.read(work) if at_most > 0 else []
 
+    async def revision(self) -> int | None:
+        return self._readers.revision()
+
     async def close(self) -> None:
         """Write what was submitted, then let go of the file."""
         await self._threads.io(self._writer.close)

@@ -7,12 +7,13 @@ import io
 import pydicom
 import pytest
 
+from conformance.kit.asking import ask
 from conformance.kit.client import Client, Response, multipart
 from conformance.kit.rendering import size_of
 from conformance.kit.report import Check, Outcome, Report
 from conformance.kit.samples import draw
 from conformance.kit.session import Session
-from conformance.kit.suite import SUITE, ask
+from conformance.kit.suite import SUITE
 from conformance.kit.verdict import Failed, Skipped, Verdict, expect
 
 SESSION = Session(Client("http://127.0.0.1:1/none"), draw())

@@ -483,6 +483,60 @@ def test_only_current_resources_take_part_in_chains(server: Server) -> None:
     assert server.ids("Observation?subject=Patient/a") == ["o"]
 
 
+def contained(id_: str, family: str, clinic: str = "c") -> Json:
+    inner = {
+        "resourceType": "Patient",
+        "id": "p",
+        "name": [{"family": family}],
+        "managingOrganization": {"reference": f"Organization/{clinic}"},
+    }
+    return observation(id_, "#p", contained=[inner])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("subject:Patient.family=quell", "a i"),
+        ("patient.family=quell,strom", "a i j"),
+        ("patient.family=quell&patient.organization.name=clinic", "i"),
+        ("patient.family:exact=quell", ""),
+        ("patient.gender:missing=true", "a i j"),
+        ("patient._id=p", ""),
+        ("patient._id=a", "a"),
+        ("device.type=x", ""),
+    ],
+)
+def test_chains_look_into_contained_resources(server: Server, query: str, expected: str) -> None:
+    server.load({"resourceType": "Organization", "id": "c", "name": "Clinic"})
+    server.load(patient("a", name=[{"family": "Quell"}]), observation("a"), contained("i", "Quell"))
+    server.load(
+        contained("j", "Strom", clinic="d"), observation("k", "#p", contained=[{"resourceType": "Group", "id": "p"}])
+    )
+    page = server.page(f"Observation?{query}")
+    assert sorted(each.id for each in page.matches) == expected.split()
+    assert page.warnings == ()
+
+
+def test_of_many_containers_some_are_looked_into_and_that_is_said(archive: Archive) -> None:
+    server = Server(archive, limits=Limits(contained=2))
+    server.load(contained("i", "Quell"), contained("j", "Quell"))
+    assert sorted(server.ids("Observation?patient.family=quell")) == ["i", "j"]
+    server.load(contained("k", "Quell"))
+    page = server.page("Observation?patient.family=quell")
+    assert len(page.matches) == 2
+    assert [each.code for each in page.warnings] == ["incomplete"]
+
+
+def test_a_chain_through_a_version_uses_the_current_one_and_says_so(server: Server) -> None:
+    server.load(patient("a", gender="male"), observation("v", "Patient/a/_history/1"), observation("w", "Patient/b"))
+    page = server.page("Observation?subject:Patient.gender=male")
+    assert [each.id for each in page.matches] == ["v"]
+    assert [each.code for each in page.warnings] == ["informational"]
+    server.load(patient("b", gender="female"))
+    assert server.page("Observation?subject:Patient.gender=female").warnings == ()
+    assert server.page("Observation?subject=Patient/a").warnings == ()
+
+
 # Rights
 
 

@@ -246,6 +246,19 @@ def test_writers_without_expectation_all_succeed(archive: Archive) -> None:
     assert sorted(archive.run(together())) == [[each] for each in range(1, 17)]
 
 
+def test_the_revision_changes_with_every_commit_whoever_made_it(archive: Archive) -> None:
+    """A store need not tell it; what is told must never stay the same over a commit."""
+    first, second = archive.open(), archive.open()
+    archive.run(first.commit([Put("c", "a", b"")]))
+    before = archive.run(first.revision())
+    assert archive.run(first.revision()) == before
+    for writer in (first, second):
+        archive.run(writer.commit([Put("c", "a", b"")]))
+        after = archive.run(first.revision())
+        assert after is None or after != before
+        before = after
+
+
 def test_one_failing_batch_costs_no_other(archive: Archive, store: Records) -> None:
     async def together() -> list[list[int] | BaseException]:
         acts = [

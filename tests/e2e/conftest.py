@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.nothing import running_nothing
 from tests.e2e.running import Place, Server, running
 from tests.mongod import mongodb_url
 from tests.s3server import S3Server, running_s3
@@ -71,3 +72,10 @@ def server(new_place: Callable[[], Place]) -> Iterator[Server]:
 def small_place(tmp_path: Path) -> Place:
     """SQLite and a folder, for what does not depend on the stores."""
     return Place(PAIRS[0], tmp_path / "archive")
+
+
+@pytest.fixture
+def nothing() -> Iterator[str]:
+    """The URL of a server that is neither DICOMweb nor FHIR."""
+    with running_nothing() as url:
+        yield url

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -41,33 +38,8 @@ def test_the_kit_runs_from_the_command_line(server: Server) -> None:
     assert f"{len(SUITE)} passed" in ended.stdout
 
 
-class _Nothing(http.server.BaseHTTPRequestHandler):
-    """Answers everything with an empty page."""
-
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    do_POST = do_OPTIONS = do_DELETE = do_PATCH = do_HEAD = do_GET
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@pytest.fixture
-def no_dicomweb() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Nothing) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
-        thread.join()
-
-
-def test_the_kit_finds_fault_with_a_server_that_is_none(no_dicomweb: str) -> None:
-    report = run(no_dicomweb)
+def test_the_kit_finds_fault_with_a_server_that_is_none(nothing: str) -> None:
+    report = run(nothing)
     passed = {outcome.check.name for outcome in report.outcomes if outcome.verdict is Verdict.PASSED}
     assert report.count(Verdict.FAILED) > len(SUITE) * 0.8
     assert "gives an instance back byte for byte" not in passed

@@ -48,6 +48,12 @@ def test_options_win_over_variables() -> None:
         ({"WEFT_WORKERS": "0"}, "WEFT_WORKERS"),
         ({"WEFT_QUERY_LIMIT": "0"}, "WEFT_QUERY_LIMIT"),
         ({"WEFT_PROT": "8080"}, "WEFT_PROT"),
+        ({"WEFT_REFERENCES": "strict"}, "WEFT_REFERENCES"),
+        ({"WEFT_PROFILES": "ignored"}, "WEFT_PROFILES"),
+        ({"WEFT_MAX_RESOURCE": "0"}, "WEFT_MAX_RESOURCE"),
+        ({"WEFT_BUNDLE_ENTRIES": "0"}, "WEFT_BUNDLE_ENTRIES"),
+        ({"WEFT_CONDITIONAL_DELETES": "-1"}, "WEFT_CONDITIONAL_DELETES"),
+        ({"WEFT_TIME_ZONE": "Mars/Olympus"}, "WEFT_TIME_ZONE"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(given: dict[str, str], named: str) -> None:

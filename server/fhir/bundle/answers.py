@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
 
 import msgspec
@@ -81,6 +82,7 @@ def _response(response: dict[str, str], answer: EntryAnswer, prefer: Prefer) -> 
     return text[:-1] + b',"outcome":' + outcome + b"}"
 
 
+@cache
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase

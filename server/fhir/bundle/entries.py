@@ -19,6 +19,7 @@ _ENTRY = frozenset({"fullUrl", "resource", "request", "link", "search", "respons
 _REQUEST = frozenset({
     "method", "url", "ifNoneMatch", "ifModifiedSince", "ifMatch", "ifNoneExist", "id", "extension",
 })  # fmt: skip
+_CONDITIONS = ("ifMatch", "ifNoneMatch", "ifNoneExist", "ifModifiedSince")
 _LONGEST_URL = 8192
 
 
@@ -117,6 +118,8 @@ def _entry(number: int, entry: Any, base: str) -> Entry:
     resource = entry.get("resource")
     if not (resource is None or isinstance(resource, dict)):
         raise _invalid("The resource of an entry is not an object.", f"{place}.resource", "structure")
+    if resource is not None and not _is_of_r4(resource.get("resourceType")):
+        raise _invalid("The resource of an entry is none of R4.", f"{place}.resource", "structure")
     if (resource is None) is (method in ("POST", "PUT", "PATCH")):
         raise _invalid("POST, PUT and PATCH need a resource, others have none.", place, "invariant")
     path, mark, query = _below(url, base, place).partition("?")
@@ -126,12 +129,14 @@ def _entry(number: int, entry: Any, base: str) -> Entry:
     resource_type, resource_id = _target(method, path, bool(mark), place)
     return Entry(
         number, method, f"{path}{mark}{query}", resource_type, resource_id, query if mark else None, resource, full_url,
-        *(_text(request, name, place) for name in ("ifMatch", "ifNoneMatch", "ifNoneExist", "ifModifiedSince")),
+        *([_text(request, name, place) for name in _CONDITIONS] if len(request) > 2 else (None, None, None, None)),
     )  # fmt: skip
 
 
 def _known(value: dict[str, Any], names: frozenset[str]) -> bool:
-    return all(name in names or name[:1] == "_" or name == "modifierExtension" for name in value)
+    return value.keys() <= names or all(
+        name in names or name[:1] == "_" or name == "modifierExtension" for name in value
+    )
 
 
 def _text(request: dict[str, Any], name: str, place: str) -> str | None:
@@ -153,6 +158,8 @@ def _target(method: str, path: str, has_query: bool, place: str) -> tuple[str, s
     """Type and id that a writing request names."""
     if method in ("GET", "HEAD") or "$" in path:
         return "", None
+    if method == "POST" and path in _types() and not has_query:
+        return path, None
     segments = [unquote(each) for each in path.split("/")]
     resource_type = segments[0]
     if resource_type not in _types():
@@ -171,6 +178,10 @@ def _target(method: str, path: str, has_query: bool, place: str) -> tuple[str, s
 def _version_of(resource: Resource | None) -> str:
     meta = (resource or {}).get("meta")
     return str(meta.get("versionId", "")) if isinstance(meta, dict) else ""
+
+
+def _is_of_r4(name: Any) -> bool:
+    return isinstance(name, str) and name in _types()
 
 
 @cache

@@ -19,7 +19,7 @@ from server.fhir.collaborators import Keys
 from server.fhir.committing import check_result
 from server.fhir.identity import check_conditions
 from server.fhir.json_form import Resource
-from server.fhir.links import Links, Relinked, conditional_parts, relink
+from server.fhir.links import Links, Relinked, conditional_parts, finished, relink
 from server.fhir.reading import absent
 from server.fhir.references import Named, check_targets, check_unreferenced
 from server.fhir.repository import Repository, changed
@@ -178,7 +178,7 @@ class _Attempt:
             if isinstance(target, Problem):
                 raise located(target, asked[text].identified.entry)
             found[text] = target
-        return await self.repository.offload.cpu(_relinked, steps, Links(conditional=found))
+        return await self.repository.offload.cpu(_finished, steps, found)
 
     def _surroundings(self, steps: Sequence[_Step], types: set[str], micros: int) -> Surroundings:
         written: dict[str, list[tuple[str, Keys]]] = {}
@@ -277,9 +277,9 @@ def _base(entry: Entry) -> str:
     return entry.full_url.rsplit("/", 2)[0]
 
 
-def _relinked(steps: Sequence[_Step], links: Links) -> list[_Step]:
+def _finished(steps: Sequence[_Step], conditional: Mapping[str, str]) -> list[_Step]:
     return [
-        replace(step, relinked=replace(step.relinked, resource=relink(step.relinked.resource, links).resource))
+        replace(step, relinked=finished(step.relinked, conditional))
         if step.relinked and step.relinked.conditional
         else step
         for step in steps

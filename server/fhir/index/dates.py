@@ -65,9 +65,16 @@ def _timing(value: Json, zone: tzinfo) -> Span | None:
 
 def keys_of(name: str, spans: list[Span]) -> Iterable[tuple[str, frozenset[Key]]]:
     """The keys of all values of one parameter."""
+    if len(spans) == 1:
+        start, end = spans[0]
+        return (name, frozenset((start,))), (name + END, frozenset((end,)))
+    return _keys_of_many(name, spans)
+
+
+def _keys_of_many(name: str, spans: list[Span]) -> Iterable[tuple[str, frozenset[Key]]]:
     yield name, frozenset(start for start, _ in spans)
     yield name + END, frozenset(end for _, end in spans)
-    different = list(dict.fromkeys(spans)) if len(spans) > 1 else spans
+    different = list(dict.fromkeys(spans))
     if len(different) > 1:
         yield name + MANY, frozenset((_CROWDED if len(different) > MOST_NUMBERED else 1,))
         for number, (start, end) in enumerate(different[:MOST_NUMBERED]):

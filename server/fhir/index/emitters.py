@@ -7,9 +7,10 @@ from datetime import UTC, tzinfo
 
 from profiles.fhirpath.engine import Environment, FhirPathError, Node, compile_expression, resource_node
 from server.fhir.index import dates, places, quantities, references, strings, tokens, uris
+from server.fhir.index.bases import Bases
 from server.fhir.index.facets import Emitter, Found, Json
 from server.fhir.index.parameters import Parameter
-from server.fhir.index.references import Bases, type_of
+from server.fhir.index.references import type_of
 from server.fhir.index.routes import Property
 from server.fhir.json_form import Resource
 

@@ -16,6 +16,7 @@ from server.fhir.index.drafts import Definition
 from server.fhir.index.indexer import Indexer
 from server.fhir.index.registry import Registry
 from server.fhir.json_form import Resource, decode, encode
+from server.kernel.offload import Offload
 from storage.errors import StorageError
 from storage.ports import Records
 from storage.query import Key
@@ -88,12 +89,17 @@ class SearchParameters:
         self._version = version
         return True
 
-    async def follow(self, records: Records) -> None:
-        """Take up every change, until cancelled; what a store fails at once is tried again."""
+    async def follow(self, records: Records, offload: Offload) -> None:
+        """Take up every change, until cancelled; what a store fails at once is tried again.
+
+        What is in force is worked out for all types, so that the first search of them all need not wait for it.
+        """
+        await offload.cpu(self._registry.complete)
         while True:
             await asyncio.sleep(FOLLOWS_WITHIN / 2)
             with suppress(StorageError):
-                await self.refresh(records)
+                if await self.refresh(records):
+                    await offload.cpu(self._registry.complete)
 
 
 def by_url(definitions: Iterable[Definition]) -> list[Definition]:

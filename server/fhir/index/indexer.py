@@ -12,11 +12,11 @@ from datetime import UTC, tzinfo
 from functools import partial
 
 from server.fhir.index import composites, dates, shaped, texts
+from server.fhir.index.bases import Bases
 from server.fhir.index.emitters import Evaluated, emitter_of, told_emitter
 from server.fhir.index.expressions import told
 from server.fhir.index.facets import PRESENT, Emitter, Found, Json
 from server.fhir.index.parameters import Parameter
-from server.fhir.index.references import Bases
 from server.fhir.index.registry import Registry
 from server.fhir.index.walks import Branch, branch_of, visit
 from server.fhir.json_form import Resource

@@ -17,8 +17,8 @@ from server.fhir.index.numbers import Stated, compared, number_text, stated
 from server.fhir.index.parameters import Parameter
 from server.fhir.index.reading import refused
 from server.fhir.index.splitting import split_token, unescape
-from server.fhir.index.tokens import UCUM_SYSTEM, token_key
-from storage.query import Predicate
+from server.fhir.index.tokens import UCUM_SYSTEM, marked_system, token_key
+from storage.query import All, Any, Exists, Like, Predicate
 
 CURRENCIES = "urn:iso:std:iso:4217"
 _INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt"})
@@ -98,7 +98,7 @@ def number_term(parameter: Parameter, name: str, modifier: str | None, value: st
 
 
 def quantity_term(parameter: Parameter, name: str, modifier: str | None, value: str) -> Predicate:
-    """What `number`, `number|system|code` or `number||code` asks of the keys under `name`."""
+    """What `number`, `number|system|code`, `number||code` or `number|system` asks of the keys under `name`."""
     _check_modifier(parameter, modifier)
     parts = split_token(value)
     if len(parts) > 3:
@@ -106,13 +106,20 @@ def quantity_term(parameter: Parameter, name: str, modifier: str | None, value: 
     prefix, number = _number(parameter, parts[0])
     system, code = (*parts[1:], "", "")[:2]
     if not code:
-        return compared(name, prefix, number)
+        plain = compared(name, prefix, number)
+        return All((plain, _of_system(name, system))) if system else plain
     if not system:
         return compared(name + UNIT, prefix, number, code + SEPARATOR)
     if system == UCUM_SYSTEM and (converted := _converted(number, code)):
         common, unit = converted
         return compared(name + UCUM, prefix, common, unit + SEPARATOR)
     return compared(name + CODED, prefix, number, token_key(code, system) + SEPARATOR)
+
+
+def _of_system(name: str, system: str) -> Predicate:
+    """Some value has a code of the system."""
+    coded = Like(name + CODED, f"*|{marked_system(system)}{SEPARATOR}*")
+    return Any((coded, Exists(name + UCUM))) if system == UCUM_SYSTEM else coded
 
 
 def _converted(number: Stated, code: str) -> tuple[Stated, str] | None:

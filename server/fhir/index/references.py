@@ -7,11 +7,10 @@ What is contained is `Type/#id`, so that it counts as a value and is never taken
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
 
 from profiles.definitions import definitions
+from server.fhir.index.bases import Bases
 from server.fhir.index.facets import IDENTIFIER, LAST, Emitter, Found, Json
 from server.fhir.index.parameters import Parameter
 from server.fhir.index.reading import Reading, refused
@@ -29,31 +28,6 @@ _LITERALS = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 @cache
 def _types() -> frozenset[str]:
     return frozenset(definitions().resource_types)
-
-
-@dataclass(frozen=True, slots=True)
-class Bases:
-    """Addresses of this server, without scheme and closing slash: `host/fhir`."""
-
-    places: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, urls: Collection[str]) -> Bases:
-        return cls(tuple(dict.fromkeys(_after_scheme(url).rstrip("/") for url in urls)))
-
-    def local(self, reference: str) -> str:
-        """A reference without our own base; itself where it is another's."""
-        if self.places and "://" in reference:
-            rest = _after_scheme(reference)
-            for place in self.places:
-                if rest.startswith(place) and rest[len(place) : len(place) + 1] == "/":
-                    return rest[len(place) + 1 :]
-        return reference
-
-
-def _after_scheme(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return rest if scheme in ("http", "https") else url
 
 
 def type_of(reference: str) -> str | None:

@@ -9,6 +9,7 @@ import re
 
 from server.fhir.index.reading import refused
 
+_SPECIAL = re.compile(r"[\\,$|]")
 _ESCAPE = re.compile(r"\\([\\,$|])")
 _UNKNOWN_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\(?![\\,$|])")
 
@@ -26,6 +27,11 @@ def split_composite(value: str) -> list[str]:
 def split_token(value: str) -> list[str]:
     """What `|` parts, unescaped."""
     return [unescape(each) for each in _split(value, "|")]
+
+
+def escape(text: str) -> str:
+    """The text as a part of a search value, in which every character stands for itself."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def unescape(value: str) -> str:

@@ -24,7 +24,8 @@ MOST_CHARACTERS = 16_384
 """Of the words that are kept, and of a text that is read for them."""
 _MOST_WORDS = 16
 _TAG = re.compile(r"<[^>]*>")
-_PLAIN_WORD = re.compile(r"[a-z0-9]+")
+_PLAIN = bytes(ord(chr(each).lower()) if each < 128 and chr(each).isalnum() else 32 for each in range(256))
+"""ASCII letters in lower case, digits, and a space for all else: words many times faster than by a pattern."""
 _WORD = re.compile(r"\w+")
 _FOR_MACHINES = frozenset(
     {"resourceType", "id", "div", "system", "url", "reference", "data", "profile", "versionId", "lastUpdated", "hash"}
@@ -58,7 +59,7 @@ def _words(text: str) -> dict[str, None]:
     """Each word once, folded."""
     text = text[:MOST_CHARACTERS]
     if text.isascii():
-        return dict.fromkeys(_PLAIN_WORD.findall(text.lower()))
+        return dict.fromkeys(text.encode().translate(_PLAIN).decode().split())
     folded = (fold(each) for each in dict.fromkeys(_WORD.findall(text)) if len(each) <= MAX_LENGTH)
     return dict.fromkeys(each for each in folded if each)
 
@@ -66,15 +67,14 @@ def _words(text: str) -> dict[str, None]:
 def _gather(value: Json, strings: list[str]) -> None:
     """All strings but names for machines and dates."""
     for name, each in value.items():
-        if name in _FOR_MACHINES:
-            continue
         kind = type(each)
         if kind is str:
-            if each[4:5] != "-" or not each[:4].isdigit():
+            if name not in _FOR_MACHINES and (each[4:5] != "-" or not each[:4].isdigit()):
                 strings.append(each)
         elif kind is dict:
-            _gather(each, strings)
-        elif kind is list:
+            if name not in _FOR_MACHINES:
+                _gather(each, strings)
+        elif kind is list and name not in _FOR_MACHINES:
             for item in each:
                 if type(item) is dict:
                     _gather(item, strings)

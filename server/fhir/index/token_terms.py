@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from server.fhir.index.bases import Bases
 from server.fhir.index.facets import OF_TYPE, TEXT
 from server.fhir.index.parameters import Parameter
 from server.fhir.index.reading import Coded, Reading, refused
@@ -122,8 +123,8 @@ def _of_type(parameter: Parameter, name: str, value: str) -> Predicate:
 
 
 def _within(parameter: Parameter, name: str, value: str, reading: Reading) -> Predicate:
-    """`:in`; the caller negates the whole for `:not-in`."""
-    url = "|".join(split_token(value))
+    """`:in`, with a canonical URL or the place of a set that is kept here; the caller negates it for `:not-in`."""
+    url = Bases.of(reading.bases).local("|".join(split_token(value)))
     known = reading.codes.codes_of(url)
     if known is None:
         raise refused(parameter.code, "the value set is not known here or cannot be expanded.", "not-found")

@@ -51,20 +51,30 @@ def visit(branch: Branch, value: Json, found: Found) -> None:
     if children:
         for name, inner in value.items():
             child = children.get(name)
-            if child is not None:
-                if type(inner) is list:
-                    _visit_all(child, inner, found)
-                elif inner is not None:
-                    visit(child, inner, found)
+            if child is None or inner is None:
+                continue
+            if type(inner) is list:
+                _visit_all(child, inner, found)
+            elif child.children or child.havings:
+                visit(child, inner, found)
+            else:  # the end of a route, as most places are: not worth a call of its own
+                for emit in child.emitters:
+                    emit(inner, found)
+    if branch.havings:
+        _visit_having(branch, value, found)
+
+
+def _visit_having(branch: Branch, value: Json, found: Found) -> None:
     for (name, wanted), then in branch.havings.items():
         if value.get(name) == wanted:
             visit(then, value, found)
 
 
 def _visit_all(branch: Branch, values: list[Json], found: Found) -> None:
-    for number, then in branch.items.items():
-        if number < len(values) and values[number] is not None:
-            visit(then, values[number], found)
+    if branch.items:
+        for number, then in branch.items.items():
+            if number < len(values) and values[number] is not None:
+                visit(then, values[number], found)
     if branch.emitters or branch.children or branch.havings:
         for each in values:
             if each is not None:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from server.fhir.index.parameters import Parameter
 from server.fhir.index.terms import clause
 from server.fhir.search.clauses import Chain, Clause, Filter, Has, Listed
+from server.fhir.search.contained import Containers
 from server.fhir.search.request import Limits, invalid
 from server.fhir.search.scope import Scope
+from server.kernel.problem import Issue
 from storage.query import NOTHING, All, Any, Equals, OneOf, Predicate
 
 _FEW_TARGETS = 8
@@ -23,6 +25,12 @@ class Compiler:
     def __init__(self, scope: Scope, limits: Limits) -> None:
         self._scope = scope
         self._limits = limits
+        self._containers = Containers(scope, limits)
+
+    @property
+    def warnings(self) -> tuple[Issue, ...]:
+        """What is to be said of the searches done so far."""
+        return tuple(dict.fromkeys(self._containers.warnings))
 
     async def all_of(self, resource_type: str, clauses: Sequence[Clause]) -> Predicate:
         return All(tuple([await self._one(resource_type, each) for each in clauses]))
@@ -32,7 +40,7 @@ class Compiler:
             case Filter():
                 return await self._filter(resource_type, asked)
             case Chain(link, ends):
-                return Any(tuple([await self._chain(link, target, end) for target, end in ends]))
+                return Any(tuple([await self._chain(resource_type, link, target, end) for target, end in ends]))
             case Has(source, link, end):
                 return await self._has(resource_type, source, link, end)
             case Listed(lists):
@@ -55,7 +63,7 @@ class Compiler:
         if len(met) > 1:
             raise invalid(f"The id in {code} is one of several types; write Type/id.", code)
 
-    async def _chain(self, link: Parameter, target: str, end: Clause) -> Predicate:
+    async def _chain(self, resource_type: str, link: Parameter, target: str, end: Clause) -> Predicate:
         inner = await self._one(target, end)
         if inner == NOTHING:
             return NOTHING
@@ -63,7 +71,9 @@ class Compiler:
         names = [f"{target}/{each}" for each in ids]
         if ids and self._scope.registry.find(target, "url") is not None:
             names += await self._scope.values(target, "url", inner, self._limits.inner)
-        return refers(link, target, names)
+        contained = await self._containers.holding(resource_type, link, target, inner)
+        found = refers(link, target, names)
+        return found if contained == NOTHING else Any((found, contained))
 
     async def _has(self, resource_type: str, source: str, link: Parameter, end: Clause) -> Predicate:
         inner = await self._one(source, end)

@@ -24,6 +24,8 @@ class Limits:
     max_count: int = 1000
     inner: int = 50_000
     """Resources that one step of a chain or of `_has` may find."""
+    contained: int = 1000
+    """Resources that one step of a chain looks into for contained ones."""
     included: int = 5000
     """Included resources on a page."""
     rounds: int = 8

@@ -6,7 +6,8 @@ asks anew what the actor may see; total, includes, chains and pages all come fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from server.access.decision import AccessPoint
 from server.fhir.index.reading import Reading
@@ -25,6 +26,7 @@ from server.fhir.search.request import Limits, SearchRequest, SearchResult, inva
 from server.fhir.search.scope import Scope
 from server.fhir.search.sorting import hastened, orders_of
 from server.fhir.search.targets import all_types
+from server.fhir.search.versioned import versions_passed_over
 from server.fhir.stored import Stored
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
@@ -62,6 +64,18 @@ class Searcher:
         """The page that `SearchResult.next` leads to."""
         place = self.cursors.open(token, context.actor.id)
         return await self._answer(context, place.request, place.at, place.total)
+
+    async def revision(self, context: Context, request: SearchRequest) -> Hashable | None:
+        """What the first page depends on beside the request; as long as it stays the same, so does the page.
+
+        `None` where the store cannot tell, where the request was not understood before, or where its answer also
+        depends on the time or on terminology.
+        """
+        registry = self._registry()
+        if self._plans.get(registry, request) is None:
+            return None
+        revision = await self._records.revision()
+        return None if revision is None else (revision, registry, context.actor, context.purpose)
 
     async def matching(
         self, context: Context, resource_type: str, pairs: Sequence[tuple[str, str]], at_most: int
@@ -113,6 +127,7 @@ class Searcher:
         elif search.wants_total is None and not at and not next_:
             total = len(matches)
         included, warnings = await self._included(scope, search, matches) if search.includes else ([], ())
+        warnings += await versions_passed_over(scope, search, matches)
         return SearchResult(
             matches,
             included,
@@ -144,7 +159,9 @@ class Searcher:
             await scope.permit(request.type or "")
             return known
         understood = self._read(scope, request, await self._types(scope, request))
-        found = await self._found(scope, request, understood.search)
+        compiler = Compiler(scope, self.limits)
+        found = await self._found(scope, request, understood.search, compiler)
+        understood = replace(understood, warnings=understood.warnings + compiler.warnings)
         orders = orders_of(understood.search.sort, found[request.type]) if request.type else ()
         plan = Plan(understood, found, orders)
         self._plans.keep(scope.registry, request, plan)
@@ -162,9 +179,10 @@ class Searcher:
             return tuple(sorted(named))
         return tuple([each for each in known if await scope.constraint(each) != NOTHING])
 
-    async def _found(self, scope: Scope, request: SearchRequest, search: Search) -> dict[str, Predicate]:
+    async def _found(
+        self, scope: Scope, request: SearchRequest, search: Search, compiler: Compiler
+    ) -> dict[str, Predicate]:
         """What is searched for, by type."""
-        compiler = Compiler(scope, self.limits)
         members = await self._members(scope, request)
         found = {}
         for each, clauses in search.clauses.items():

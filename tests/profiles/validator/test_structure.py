@@ -75,6 +75,7 @@ def test_a_choice_has_one_type() -> None:
     assert places(found) == ["Observation"]
     assert errors(observation(valueString="x", _valueString={"id": "a"})) == []
     assert errors(observation(_valueString={"id": "a"}, valueBoolean=True)) != []
+    assert errors(observation(valueBoolean=True, _valueString={"id": "a"})) != []
 
 
 def test_values_and_their_extensions_run_in_step() -> None:

@@ -61,6 +61,9 @@ class InMemoryRecords:
         found = {value for _, keys in self._matching(collection, predicate) for value in keys.get(name, frozenset())}
         return list(found)[:at_most]
 
+    async def revision(self) -> int | None:
+        return None
+
     async def close(self) -> None:
         return
 

@@ -188,6 +188,18 @@ def test_in_follows_the_stored_value_set(tmp_path: Path) -> None:
     run(tmp_path, body)
 
 
+def test_in_takes_the_place_of_a_stored_value_set(tmp_path: Path) -> None:
+    async def body(archive: Archive) -> None:
+        fhir = await archive.services()
+        brown = eyes("brown")
+        await put(fhir, brown)
+        await put(fhir, {"resourceType": "Patient", "id": "p", "meta": {"tag": [{"system": COLOURS, "code": "brown"}]}})
+        asked = SearchRequest("Patient", (("_tag:in", f"ValueSet/{brown['id']}"),))
+        assert len((await fhir.searcher.search(CONTEXT, asked)).matches) == 1
+
+    run(tmp_path, body)
+
+
 def test_another_process_follows_and_one_that_starts_knows(tmp_path: Path) -> None:
     async def body(archive: Archive) -> None:
         writing, other = await archive.services(), await archive.services()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from profiles.definitions import definitions
 from server.fhir.json_form import Resource
-from server.fhir.links import NO_LINKS, Links, relink
+from server.fhir.links import NEVER_LINKS, NO_LINKS, Links, finished, relink
 from server.kernel.problem import Kind, Problem
 
 URN = "urn:uuid:11111111-1111-4111-8111-111111111111"
@@ -146,3 +147,34 @@ def test_a_bundle_within_a_bundle_keeps_its_own_names() -> None:
 def test_what_the_definitions_do_not_know_is_left_alone() -> None:
     resource: Resource = {"resourceType": "Nonsense", "x": URN, "contained": [{"resourceType": 5, "y": {"z": URN}}]}
     assert relinked(resource) == resource
+
+
+def test_conditional_references_are_finished_without_a_second_walk() -> None:
+    reference = {"reference": "Patient?identifier=7"}
+    resource = {"resourceType": "Observation", "subject": reference, "performer": [{"reference": URN}, reference]}
+    begun = relink(resource, LINKS)
+    made = finished(begun, {"Patient?identifier=7": "Patient/p"}).resource
+    assert made["subject"] == {"reference": "Patient/p"}
+    assert made["performer"] == [{"reference": "Patient/p"}, {"reference": "Patient/p"}]
+    assert reference == {"reference": "Patient?identifier=7"}
+
+
+def test_conditional_references_are_finished_beside_other_texts_that_link() -> None:
+    resource = {"resourceType": "Observation", "implicitRules": URN, "subject": {"reference": "Patient?identifier=7"}}
+    made = finished(relink(resource, LINKS), {"Patient?identifier=7": "Patient/p"}).resource
+    assert made == {"resourceType": "Observation", "implicitRules": "Patient/p", "subject": {"reference": "Patient/p"}}
+
+
+@pytest.mark.slow
+def test_the_names_that_are_passed_over_never_link() -> None:
+    known = definitions()
+    found = (known.structure(url) for url in known.urls())
+    structures = [each for each in found if each and each["kind"] in ("resource", "complex-type")]
+    types: dict[str, set[str]] = {}
+    for structure in structures:
+        for path in {each["path"].rpartition(".")[0] for each in structure["snapshot"]["element"]} - {""}:
+            for name, member in known.shape(path).members.items():
+                types.setdefault(name, set()).add(member.type)
+    linking = {name for name, kinds in types.items() if kinds & {"uri", "url", "oid", "uuid", "xhtml"}}
+    assert "system" in linking
+    assert not linking & NEVER_LINKS

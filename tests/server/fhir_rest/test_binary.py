@@ -41,6 +41,14 @@ def test_a_binary_may_be_sent_as_a_resource_or_put(service: Served) -> None:
     assert service.get("/Binary/chosen").headers["content-type"] == "text/plain;charset=utf-8"
 
 
+def test_a_binary_is_not_patched(service: Served) -> None:
+    path = f"/Binary/{service.create({'resourceType': 'Binary', 'contentType': 'text/plain', 'data': 'aGk='})['id']}"
+    change = b'[{"op": "replace", "path": "/contentType", "value": "text/html"}]'
+    got = service.ask("PATCH", path, change, content_type="application/json-patch+json")
+    assert (got.status, got.headers["allow"]) == (405, "GET, HEAD, PUT, DELETE")
+    assert service.get(path, accept=JSON).json["contentType"] == "text/plain"
+
+
 def test_who_may_see_it_is_told_by_another_resource(service: Served) -> None:
     got = service.ask(
         "POST", "/Binary", PDF, content_type="application/pdf", x_security_context="Patient/1", accept=JSON

@@ -81,9 +81,13 @@ def test_a_batch_keeps_what_can_be(service: Served) -> None:
             entry("GET", "Patient/kept/_history"),
             entry("HEAD", "Patient/kept"),
             entry("POST", "/", bundle("batch")),
+            entry("POST", "Patient", {"gender": "male"}),
+            entry("POST", "Patient", {"resourceType": ["Patient"]}),
         ),
     )
-    assert statuses(got.json) == ["201", "422", "200", "200", "404", "404", "204", "304", "200", "200", "200", "404"]
+    assert statuses(got.json) == [
+        "201", "422", "200", "200", "404", "404", "204", "304", "200", "200", "200", "404", "400", "400",
+    ]  # fmt: skip
     entries = got.json["entry"]
     assert entries[1]["response"]["outcome"]["resourceType"] == "OperationOutcome"
     assert entries[2]["resource"]["id"] == "kept"
@@ -128,3 +132,26 @@ def test_patches_in_a_transaction(service: Served) -> None:
     assert statuses(got.json) == ["200"]
     assert service.get("/" + path).json["gender"] == "female"
     assert service.ask("POST", "", bundle("transaction", entry("PATCH", path, PATIENT))).status == 400
+
+
+def test_a_read_that_fails_undoes_a_transaction(service: Served) -> None:
+    before = service.get("/Patient?_summary=count").json["total"]
+    for url, status in (("Patient/none", 404), ("Patient?gender:odd=male", 400), ("Nothing", 404)):
+        got = service.ask("POST", "", bundle("transaction", entry("POST", "Patient", PATIENT), entry("GET", url)))
+        assert (got.status, got.json["issue"][0]["expression"][0][:15]) == (status, "Bundle.entry[1]")
+    assert service.get("/Patient?_summary=count").json["total"] == before
+    written = entry("PUT", "Patient/new", {**PATIENT, "id": "new"})
+    got = service.ask("POST", "", bundle("transaction", entry("GET", "Patient/new"), written))
+    assert statuses(got.json) == ["200", "201"]
+
+
+def test_an_instant_is_the_condition_of_a_read_within_a_bundle(service: Served) -> None:
+    made = service.create(PATIENT)
+    for instant, status in ((made["meta"]["lastUpdated"], "304"), ("2001-01-01T00:00:00+08:00", "200"), ("x", "200")):
+        read = entry("GET", f"Patient/{made['id']}", ifModifiedSince=instant)
+        assert statuses(service.ask("POST", "", bundle("batch", read)).json) == [status]
+
+
+def test_a_batch_may_ask_for_the_capability_statement(service: Served) -> None:
+    [got] = service.ask("POST", "", bundle("batch", entry("GET", "metadata"))).json["entry"]
+    assert (got["response"]["status"], got["resource"]["resourceType"]) == ("200 OK", "CapabilityStatement")

@@ -70,9 +70,39 @@ def test_of_a_type_and_of_everything(service: Served) -> None:
         assert len(service.get(after.removeprefix(BASE)).json["entry"]) == 2
 
 
+def test_a_count_has_no_entries(service: Served) -> None:
+    path, _ = storied(service)
+    for query in ("_summary=count", "_count=0"):
+        got = service.get(f"{path}/_history?{query}").json
+        assert got["total"] == 4
+        assert "entry" not in got
+
+
 def test_forms_and_parts(service: Served) -> None:
     path, _ = storied(service)
     root = service.get(path + "/_history", accept=XML).xml
     assert len(root.findall("{http://hl7.org/fhir}entry")) == 4
     got = service.get(path + "/_history?_elements=id").json
     assert all("SUBSETTED" in str(each["resource"]["meta"]) for each in got["entry"] if "resource" in each)
+
+
+def test_of_what_a_list_names(service: Served) -> None:
+    path, _ = storied(service)
+    other = service.create({"resourceType": "Basic", "code": {"text": "other"}})
+    changed = service.ask("PUT", f"/Basic/{other['id']}", {**other, "code": {"text": "changed"}}).json
+    items = (path[1:], f"Basic/{other['id']}/_history/2", "https://elsewhere.example/Basic/1")
+    entries = [{"item": {"reference": each}} for each in items]
+    members = {"status": "current", "mode": "working", "entry": entries}
+    name = service.create({"resourceType": "List", **members})["id"]
+    for place in ("/Basic", ""):
+        first = service.get(f"{place}/_history?_list={name}&_count=2").json
+        assert (first["total"], first["entry"][0]["resource"]) == (5, changed)
+        after = next(each["url"] for each in first["link"] if each["relation"] == "next")
+        second = service.get(after.removeprefix(BASE)).json
+        assert acts(second) == [("DELETE", "204"), ("PUT", "200")]
+    assert service.get(f"{path}/_history?_list=List/{name}").json["total"] == 4
+    assert service.get(f"/Basic/{other['id']}/_history?_list={name}").json["total"] == 1
+    assert service.get(f"/Patient/_history?_list={name}").json["total"] == 0
+    assert service.get("/Basic/_history?_list=none").status == 404
+    for bad in ("$current-problems", f"{name}&_list={name}", "a_b"):
+        assert service.get(f"/Basic/_history?_list={bad}").status == 400

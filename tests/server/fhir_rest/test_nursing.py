@@ -64,3 +64,31 @@ def test_the_timeline_is_an_operation_of_a_patient(service: Served) -> None:
     assert service.get("/Patient/nobody/$timeline").status == 404
     refused = service.get("/Patient/nursed/$timeline?window=soon")
     assert (refused.status, refused.json["resourceType"]) == (400, "OperationOutcome")
+
+
+def test_an_examination_has_one_current_report_and_it_does_not_go_back(service: Served) -> None:
+    def coded(system: str, code: str) -> dict[str, Any]:
+        return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
+
+    report = {
+        "resourceType": "DiagnosticReport",
+        "meta": {"profile": ["http://weft.health/fhir/StructureDefinition/imaging-report"]},
+        "identifier": [{"type": coded("v2-0203", "ACSN"), "system": "http://ward.example/numbers", "value": "E-1"}],
+        "status": "final",
+        "category": [coded("v2-0074", "RAD")],
+        "code": {"text": "CT"},
+        "subject": {"reference": "Patient/reported"},
+        "effectiveDateTime": "2026-11-20T10:00:00+08:00",
+        "issued": "2026-11-20T11:00:00+08:00",
+        "resultsInterpreter": [{"reference": "Practitioner/1"}],
+        "result": [{"reference": "Observation/1"}],
+        "imagingStudy": [{"reference": "ImagingStudy/1"}],
+        "conclusion": "unremarkable",
+    }
+    first = service.create(report)
+    second = service.ask("POST", "/DiagnosticReport", report)
+    assert (second.status, second.issues) == (409, [("duplicate", "DiagnosticReport.identifier")])
+    assert f"DiagnosticReport/{first['id']} " in second.json["issue"][0]["diagnostics"]
+    draft = report | {"id": first["id"], "status": "preliminary"}
+    back = service.ask("PUT", f"/DiagnosticReport/{first['id']}", draft)
+    assert (back.status, back.issues) == (422, [("business-rule", "DiagnosticReport.status")])

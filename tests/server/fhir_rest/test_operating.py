@@ -105,6 +105,12 @@ def test_validate(service: Served) -> None:
     assert service.ask("POST", "/Patient/$validate", PATIENT, accept=XML).xml.tag.endswith("OperationOutcome")
 
 
+def test_parts_of_what_an_operation_gives(service: Served) -> None:
+    patient = service.create(PATIENT)["id"]
+    (entry,) = service.get(f"/Patient/{patient}/$everything?_elements=id").json["entry"]
+    assert set(entry["resource"]) == {"resourceType", "id", "meta"}
+
+
 def test_terminology(service: Served) -> None:
     gender = "http://hl7.org/fhir/ValueSet/administrative-gender"
     got = service.get(f"/ValueSet/$expand?url={gender}&_format=json").json

@@ -82,6 +82,18 @@ def test_a_page_shows_json(service: Served) -> None:
     assert b'\n  "resourceType"' in got.body
 
 
+def test_pages_of_this_machine_may_call(service: Served) -> None:
+    origin = {"origin": "http://localhost:3000", "access_control_request_method": "PUT"}
+    asked = service.ask("OPTIONS", "/Patient/1", **origin)
+    assert asked.status == 204
+    assert "PUT" in asked.headers["access-control-allow-methods"]
+    for name in ("If-Match", "If-None-Exist", "Prefer"):
+        assert name in asked.headers["access-control-allow-headers"]
+    got = service.get("/metadata", origin="http://localhost:3000")
+    for name in ("ETag", "Last-Modified", "Location", "Content-Location"):
+        assert name in got.headers["access-control-expose-headers"]
+
+
 def test_requests_have_ids(service: Served) -> None:
     got = service.get("/metadata", x_request_id="abc-1")
     assert got.headers["x-request-id"]

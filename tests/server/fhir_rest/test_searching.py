@@ -153,6 +153,18 @@ def test_everything_that_has_a_tag(service: Served, ward: str) -> None:
     assert len(posted["entry"]) == 1
 
 
+def test_a_kept_page_is_dropped_when_something_is_written(service: Served, ward: str) -> None:
+    query = f"/Observation?patient={ward}&_sort=-date&_count=2&_elements=value"
+    assert [values(service.get(query).json) for _ in range(4)] == [[7, 6]] * 4
+    found = service.get(f"/Observation?patient={ward}&date=2026-01-07").json["entry"][0]["resource"]
+    changed = service.ask("PUT", f"/Observation/{found['id']}", {**found, "valueInteger": 70})
+    assert changed.status == 200
+    assert values(service.get(query).json) == [70, 6]
+    assert service.get(query, accept=XML).media_type == XML
+    assert service.ask("PUT", f"/Observation/{found['id']}", found).status == 200
+    assert [values(service.get(query).json) for _ in range(4)] == [[7, 6]] * 4
+
+
 def test_xml_and_json_pages_say_the_same(service: Served, ward: str) -> None:
     query = f"/Observation?patient={ward}&_sort=date"
     found = service.get(query, accept=XML).xml

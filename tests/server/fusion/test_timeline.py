@@ -3,16 +3,23 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from profiles.packages.imaging import NOTE_CODE
+from server.access.decision import AccessPoint
+from server.fhir.index.indexer import Indexer
+from server.fhir.index.registry import Registry
 from server.fhir.json_form import Resource, decode, encode
 from server.fhir.operations.catalogue import Invocation, Level
 from server.fhir.operations.parameters import OperationParameters
+from server.fhir.repository import Repository
+from server.fhir.writing import Writing
+from server.fusion.timeline import TimelineService
 from server.kernel.problem import Kind, Problem
 from tests.profiles.packages.checking import category, coded, observation, quantity, validator
-from tests.server.bridge.clinical import CONTEXT, Clinical, run
+from tests.server.bridge.clinical import CONTEXT, SITE, Checked, Clinical, run
 from tests.server.bridge.images import image
 
 BASE = "http://localhost/fhir"
@@ -257,6 +264,7 @@ def test_without_a_period_it_is_the_last_week(tmp_path: Path) -> None:
         ({"window": "400d"}, Kind.INVALID),
         ({"colour": "red"}, Kind.INVALID),
         ({"around": "ImagingStudy/none"}, Kind.NOT_FOUND),
+        ({"around": "Observation/1"}, Kind.INVALID),
         ({"around": "1.2.3.4.5"}, Kind.NOT_FOUND),
     ],
 )
@@ -290,5 +298,183 @@ def test_observations_of_the_laboratory_are_no_charting(tmp_path: Path) -> None:
         assert events(await asked(clinical, start="2026-11-20", end="2026-11-20")) == []
         asked_for = await asked(clinical, start="2026-11-20", end="2026-11-20", code="2823-3")
         assert events(asked_for) == [("observation", "Observation/k")]
+
+    run(tmp_path, body)
+
+
+def pressure(resource_id: str, at: str) -> Resource:
+    components = [
+        {"code": coded(code), "valueQuantity": quantity(value, "mm[Hg]")}
+        for code, value in (("8480-6", 120), ("8462-4", 80))
+    ]
+    subject = {"reference": "Patient/p"}
+    made = observation("vital-signs", "85354-9", effectiveDateTime=at, subject=subject, component=components)
+    return made | {"id": resource_id}
+
+
+def test_the_code_of_a_panel_asks_for_all_its_components(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await with_study(clinical, pressure("bp", "2026-11-20T09:30:00+08:00"))
+        answer = await asked(clinical, around="1.2.3", code="85354-9")
+        assert ("observation", "Observation/bp") in events(answer)
+        assert nearest(answer, "8480-6", "before") == ("Observation/bp", 120, "mm[Hg]", -30)
+        assert nearest(answer, "8462-4", "before") == ("Observation/bp", 80, "mm[Hg]", -30)
+        one = await asked(clinical, around="1.2.3", code="8462-4")
+        assert nearest(one, "8480-6", "before") is None
+
+    run(tmp_path, body)
+
+
+def test_codes_of_other_systems_and_of_components_find_their_observations(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        at, local = "2026-11-20T09:30:00+08:00", "http://ward.example/codes"
+        score = {"code": coded("eyes", system=local), "valueQuantity": quantity(4, "{score}")}
+        alert = observation("survey", "80288-4", effectiveDateTime=at, subject={"reference": "Patient/p"})
+        both = {"coding": [*coded("hr", system=local)["coding"], *coded("8867-4")["coding"]]}
+        await with_study(
+            clinical,
+            charted("scored", at, 15, "9269-2", "{score}", component=[score]),
+            charted("rate", at, 80, code="8867-4") | {"code": both},
+            alert | {"id": "alert", "valueCodeableConcept": {"text": "alert"}},
+        )
+        eyes = await asked(clinical, around="1.2.3", code=f"{local}|eyes")
+        assert nearest(eyes, "eyes", "before") == ("Observation/scored", 4, "{score}", -30)
+        assert nearest(eyes, "9269-2", "before") is None
+        rate = await asked(clinical, around="1.2.3", code=f"{local}|hr")
+        assert nearest(rate, "8867-4", "before") == ("Observation/rate", 80, "/min", -30)
+        assert ("observation", "Observation/alert") in events(await asked(clinical, around="1.2.3", code="80288-4"))
+
+    run(tmp_path, body)
+
+
+def test_a_known_item_is_found_where_it_is_a_component(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        flow = {"code": coded("3151-8"), "valueQuantity": quantity(2, "L/min")}
+        saturation = charted("spo2", "2026-11-20T09:30:00+08:00", 97, "59408-5", "%", component=[flow])
+        await with_study(clinical, saturation)
+        assert nearest(await asked(clinical, around="1.2.3"), "3151-8", "before") == (
+            "Observation/spo2", 2, "L/min", -30,
+        )  # fmt: skip
+        answer = await asked(clinical, around="1.2.3", code="3151-8")
+        assert nearest(answer, "3151-8", "before") == ("Observation/spo2", 2, "L/min", -30)
+        assert nearest(answer, "59408-5", "before") is None
+
+    run(tmp_path, body)
+
+
+def test_a_quantity_keeps_its_comparator_and_gets_no_unit_it_had_not(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        at, below = "2026-11-20T09:30:00+08:00", quantity(Decimal("95.0"), "[degF]") | {"comparator": "<"}
+        await clinical.put(
+            patient(),
+            charted("low", at, 1, "8310-5") | {"valueQuantity": below},
+            charted("plain", at, 1, "2", "1") | {"valueQuantity": {"value": 80, "unit": "次/分"}},
+        )
+        answer = await asked(clinical, start="2026-11-20", end="2026-11-20")
+        low, plain = (each["part"] for each in parts(answer["entry"][0]["resource"]["parameter"], "event"))
+        value = parts(low, "value")[0]["part"]
+        ucum = "http://unitsofmeasure.org"
+        shown = {"value": 35, "comparator": "<", "unit": "Cel", "system": ucum, "code": "Cel"}
+        assert (value_of(value, "quantity"), value_of(value, "recorded")) == (shown, below)
+        assert value_of(parts(plain, "value")[0]["part"], "quantity") == {"value": 80, "unit": "次/分"}
+
+    run(tmp_path, body)
+
+
+def test_the_later_issued_counts_whatever_the_offset_it_is_written_with(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        at = "2026-11-20T09:30:00+08:00"
+        await with_study(
+            clinical,
+            charted("sooner", at, 80) | {"issued": "2026-11-20T09:35:00+08:00"},
+            charted("later", at, 85) | {"issued": "2026-11-20T01:36:00Z"},
+        )
+        answer = await asked(clinical, start="2026-11-20", end="2026-11-20")
+        assert nearest(answer, "8867-4", "before") == ("Observation/later", 85, "/min", -30)
+
+    run(tmp_path, body)
+
+
+def test_a_report_without_the_time_it_holds_for_stands_where_it_was_issued(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        report = {
+            "resourceType": "DiagnosticReport", "id": "issued", "status": "final", "code": {"text": "CT"},
+            "subject": {"reference": "Patient/p"}, "issued": "2026-11-20T10:00:00+08:00",
+            "imagingStudy": [{"reference": "ImagingStudy/1"}],
+        }  # fmt: skip
+        held = report | {"id": "held", "effectiveDateTime": "2026-11-19T10:00:00+08:00"}
+        await clinical.put(patient(), report, held)
+        answer = await asked(clinical, start="2026-11-20", end="2026-11-20")
+        assert events(answer) == [("report", "DiagnosticReport/issued")]
+
+    run(tmp_path, body)
+
+
+def test_days_are_those_of_the_site_whatever_zone_searches_are_in(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        """Indexed as days of Samoa: thirteen hours ahead of UTC, five of China."""
+        ahead = Indexer(Registry(), zone=ZoneInfo("Pacific/Apia"))
+        writing = Writing(clinical.offload, Checked(), ahead)
+        elsewhere = Repository(
+            clinical.records, AccessPoint(), clinical.clock, clinical.offload, writing, clinical.searcher
+        )
+        for each in (patient(), charted("day", "2026-11-20", 80), charted("before", "2026-11-19", 80)):
+            await elsewhere.update(CONTEXT, each["resourceType"], each["id"], each)
+        timeline = TimelineService(
+            elsewhere, clinical.searcher, clinical.offload, clinical.clock, SITE, ZoneInfo("Pacific/Apia")
+        )
+        for start, end in (("2026-11-20", "2026-11-20"), ("2026-11-20T23:00:00+08:00", "2026-11-20T23:30:00+08:00")):
+            given = OperationParameters.of_query((("start", start), ("end", end)))
+            found = await timeline.timeline(CONTEXT, "p", given)
+            assert [each.reference for each in found.events] == ["Observation/day"]
+
+    run(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "period"),
+    [
+        ({"end": "2026-11-20"}, ("2026-11-13T16:00:00.000Z", "2026-11-20T15:59:59.999Z")),
+        ({"start": "2026-11", "end": "2026-11"}, ("2026-10-31T16:00:00.000Z", "2026-11-30T15:59:59.999Z")),
+        ({"start": "0001-01-01", "end": "0001"}, ("1000-01-01T00:00:00.000Z", "1000-01-01T00:00:00.000Z")),
+        ({"start": "2026", "end": "9999"}, ("2025-12-31T16:00:00.000Z", "9999-12-31T00:00:00.000Z")),
+        ({"start": "2026-11-20T08:00:00 08:00"}, ("2026-11-20T00:00:00.000Z", "2026-11-22T01:00:00")),
+    ],
+)
+def test_the_period_asked_for(tmp_path: Path, parameters: dict[str, str], period: tuple[str, str]) -> None:
+    async def body(clinical: Clinical) -> None:
+        endless = charted("endless", "2026-11-20", 80)
+        del endless["effectiveDateTime"]
+        await clinical.put(patient(), endless | {"effectivePeriod": {"start": "0001-01-01"}})
+        answer = await asked(clinical, **parameters)
+        told = value_of(answer["entry"][0]["resource"]["parameter"], "period")
+        assert (told["start"], told["end"][: len(period[1])]) == period
+        [event] = parts(answer["entry"][0]["resource"]["parameter"], "event")
+        assert [each["name"] for each in event["part"]] == ["kind", "resource", "time", "value"]
+
+    run(tmp_path, body)
+
+
+def test_a_body_that_is_no_parameters_is_refused(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await clinical.put(patient())
+        invocation = Invocation(Level.INSTANCE, OperationParameters(), BASE, "Patient", "p", body=patient())
+        with pytest.raises(Problem) as caught:
+            await clinical.timeline.answer(CONTEXT, invocation)
+        assert caught.value.kind is Kind.INVALID
+
+    run(tmp_path, body)
+
+
+def test_a_patient_without_data_has_an_empty_table_and_a_deleted_one_none(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await clinical.put(patient())
+        answer = await asked(clinical)
+        assert len(answer["entry"]) == 1
+        assert [each["name"] for each in answer["entry"][0]["resource"]["parameter"]] == ["patient", "period"]
+        await clinical.repository.delete(CONTEXT, "Patient", "p")
+        with pytest.raises(Problem) as caught:
+            await asked(clinical)
+        assert caught.value.kind is Kind.GONE
 
     run(tmp_path, body)

@@ -94,3 +94,17 @@ def test_the_ward_is_brought_in_once_and_hangs_together(tmp_path: Path) -> None:
         assert all(len(each.nearest) > 12 for each in found.aligned)
 
     run(tmp_path, body)
+
+
+@pytest.mark.slow
+def test_a_ward_broken_off_is_brought_in_on_top_of_itself(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        ward = Ward(
+            clinical.repository, clinical.transactions, clinical.store, clinical.worker, sample_folders()[0]
+        )  # fmt: skip
+        assert await ward.load(CONTEXT, LAST_DAY)
+        await clinical.repository.delete(CONTEXT, "Organization", organization()["id"])
+        assert await ward.load(CONTEXT, LAST_DAY)
+        assert (await clinical.get("DiagnosticReport/ward-03-report-e0320830"))["status"] == "amended"
+
+    run(tmp_path, body)

@@ -55,7 +55,9 @@ VALUES = {
         (f"ap5|{UCUM}|g", "gram milli"),
         ("sa5400", ""),
         ("eb5400", "gram local unit bare"),
-        (f"5.4|{UCUM}", "gram local unit bare"),
+        (f"5.4|{UCUM}", "gram"),
+        (f"5.4|{LOCAL}", "local"),
+        ("5.4|http://example.org/none", ""),
         (f"5.4|{UCUM}|[foot]", ""),
     ],
 )

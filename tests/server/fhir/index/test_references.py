@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.fhir.index.references import Bases, type_of
+from server.fhir.index.bases import Bases
+from server.fhir.index.references import type_of
 from server.kernel.problem import Problem
 from tests.server.fhir.index.asking import BASE, found, is_found, names
 

@@ -261,3 +261,11 @@ def test_routes_follow_choices_and_contents_defined_elsewhere() -> None:
     choice = parse("Observation.value")
     assert choice is not None
     assert len(routes(choice, "Observation")) == 11
+
+
+def test_a_registry_can_be_worked_out_beforehand() -> None:
+    registry = Registry()
+    registry.complete()
+    before = [id(each) for kind in definitions().resource_types for each in registry.of(kind)]
+    registry.complete()
+    assert before == [id(each) for kind in definitions().resource_types for each in registry.of(kind)]

@@ -160,6 +160,7 @@ class Animals:
             "http://vs/pets": [(SCT, "cat"), (SCT, "dog")],
             "http://hl7.org/fhir/ValueSet/administrative-gender": [("urn:g", "male"), ("urn:g", "female")],
             "http://vs/none": [],
+            "ValueSet/birds": [(SCT, "bird")],
         }.get(value_set)
 
     def descendants(self, system: str, code: str) -> Collection[str] | None:
@@ -183,6 +184,8 @@ BEASTS = {
     [
         ("code:in=http://vs/pets", "cat"),
         ("code:in=http://vs/none", ""),
+        ("code:in=ValueSet/birds", "bird"),
+        ("code:in=http://here.test/fhir/ValueSet/birds", "bird"),
         ("code:not-in=http://vs/pets", "mammal stranger bird none"),
         (f"code:below={SCT}|mammal", "cat mammal"),
         (f"code:above={SCT}|cat", "cat mammal"),
@@ -190,7 +193,8 @@ BEASTS = {
     ],
 )
 def test_terminology_is_asked(asked: str, expected: str) -> None:
-    assert found(asked, "Condition", BEASTS, reading=Reading(NOW, codes=Animals())) == names(expected)
+    reading = Reading(NOW, bases=("http://here.test/fhir",), codes=Animals())
+    assert found(asked, "Condition", BEASTS, reading=reading) == names(expected)
 
 
 def test_terminology_says_what_system_a_code_has() -> None:
