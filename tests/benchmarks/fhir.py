@@ -143,12 +143,15 @@ def _await(target: Target) -> None:
 
 
 def fhir_scale(sizes: Sequence[int], seconds: float) -> list[Run]:
-    """One run for each number of Observations: always of a hundred patients, so the more, the more each has."""
+    """One run for each number of Observations: always of a hundred patients, so the more, the more each has.
+
+    No answer is kept, for then a search would cost the same whatever there is.
+    """
     runs = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="weft-scale-") as folder:
             asyncio.run(_fill(Path(folder), size))
-            with running(Place(f"{size} observations", Path(folder))) as server:
+            with running(Place(f"{size} observations", Path(folder)), cache="0") as server:
                 runs.append(_measure(Target(f"{server.url}/fhir"), server.pid, size, seconds))
     return runs
 

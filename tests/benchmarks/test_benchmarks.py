@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,31 @@ def test_searches_are_compared_by_size(tmp_path: Path, capsys: pytest.CaptureFix
     sizes = ["--sizes", "50", "300", "--seconds", "0.05", "--no-wrk"]
     assert main(["qido-scale", "--folder", str(tmp_path), *sizes]) == 0
     assert "date range, 50 c1" in capsys.readouterr().out
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_fhir_searches_are_compared_by_size(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fhir-scale", "--sizes", "1000", "2000", "--seconds", "0.05"]) == 0
+    assert "patient, code, newest 20, c16" in capsys.readouterr().out
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_folder_of_bundles_is_loaded_and_parsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}
+    (tmp_path / "one.json.bz2").write_bytes(bz2.compress(json.dumps(bundle).encode()))
+    assert main(["fhir-load", str(tmp_path)]) == 0
+    assert "2 resources in 1 bundles" in capsys.readouterr().out
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_reads_and_pages_are_set_beside_canned_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fhir-serve", "--seconds", "0.05"]) == 0
+    told = capsys.readouterr().out
+    assert all(case in told for case in ("read (", "page of 20 (", "no answer kept"))
 
 
 def test_a_comparison_tells_rate_and_cost() -> None:
