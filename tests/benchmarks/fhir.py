@@ -71,10 +71,13 @@ def _load(url: str, pid: int, texts: Sequence[bytes]) -> tuple[float, float]:
     headers = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON, "Prefer": "return=minimal"}
     before = usage(pid)[0]
     begun = time.perf_counter()
-    for text in texts:
-        answer = connection.request("POST", "/fhir", headers, text, keep=True)
-        if answer.status != 200:
-            raise SystemExit(f"a bundle was refused with {answer.status}: {answer.body[:2000]!r}")
+    try:
+        for text in texts:
+            answer = connection.request("POST", "/fhir", headers, text, keep=True)
+            if answer.status != 200:
+                raise SystemExit(f"a bundle was refused with {answer.status}: {(answer.body or b'')[:2000]!r}")
+    finally:
+        connection.close()
     return time.perf_counter() - begun, usage(pid)[0] - before
 
 
