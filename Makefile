@@ -33,7 +33,7 @@ $(BIN)/python:
 demo: .venv/.serving  ## Serve pydicom's sample images on http://127.0.0.1:8080
 	@$(BIN)/weft demo --port $(DEMO_PORT)
 
-check: .venv/.testing  ## Format, lint, types, import contracts, fast tests, statements: under a minute
+check: .venv/.testing  ## Format, lint, types, import contracts, fast tests, statements: a minute or two
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,7 +55,7 @@ e2e: .venv/.testing  ## The end-to-end suite at full length (20 rounds of kill -
 bench: .venv/.testing  ## Measure a fresh server on this machine (BENCH="--rounds 1")
 	$(BIN)/python -m tests.benchmarks local $(BENCH)
 
-conformance: .venv/.testing  ## Black-box DICOMweb checks of any server: make conformance URL=http://host/dicomweb
+conformance: .venv/.testing  ## Black-box checks of any DICOMweb or FHIR server: make conformance URL=http://host/fhir
 	@[ -n "$(URL)" ] || { echo "make conformance URL=http://host:port/dicomweb"; exit 2; }
 	$(BIN)/python -m conformance.kit $(URL)
 
