@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from server.archive.rows import INSTANCE, SERIES, STUDY, SeriesRow, StudyRow
 from server.bridge.imaging_study import MOST_INSTANCES, ArchivedSeries, ArchivedStudy, ListedInstance
 from server.kernel.offload import Offload
 from storage.ports import Cursor, Record, Records
-from storage.query import Equals, Predicate
+from storage.query import OneOf
 
 _PAGE = 1000
 
 
 async def archived(records: Records, offload: Offload, study_instance_uid: str) -> ArchivedStudy | None:
     """The study, with its instances unless they are too many to be listed; `None` where there is none."""
-    found = await records.get(STUDY, [study_instance_uid])
-    if not found:
-        return None
-    of_study = Equals("StudyInstanceUID", study_instance_uid)
-    series = [each async for each in _all(records, SERIES, of_study)]
-    row = StudyRow.decode(found[0].body)
-    is_listed = row.instance_count <= MOST_INSTANCES
-    instances = [each async for each in _all(records, INSTANCE, of_study)] if is_listed else []
-    return await offload.cpu(_put_together, row, series, instances)
+    return (await all_archived(records, offload, [study_instance_uid])).get(study_instance_uid)
 
 
-def _put_together(row: StudyRow, series: list[Record], instances: list[Record]) -> ArchivedStudy:
+async def all_archived(records: Records, offload: Offload, uids: Sequence[str]) -> dict[str, ArchivedStudy]:
+    """The studies there are, read together."""
+    studies = [StudyRow.decode(each.body) for each in await records.get(STUDY, uids)]
+    listed = [each.study_instance_uid for each in studies if each.instance_count <= MOST_INSTANCES]
+    series = [each async for each in _all(records, SERIES, [each.study_instance_uid for each in studies])]
+    instances = [each async for each in _all(records, INSTANCE, listed)]
+    return await offload.cpu(_put_together, studies, series, instances)
+
+
+def _put_together(
+    studies: Sequence[StudyRow], series: Sequence[Record], instances: Sequence[Record]
+) -> dict[str, ArchivedStudy]:
     listed: dict[str, list[ListedInstance]] = {}
     for record in instances:
         series_uid, instance = ListedInstance.of(record)
         listed.setdefault(series_uid, []).append(instance)
-    rows = [SeriesRow.decode(record.body) for record in series]
-    return ArchivedStudy(row, [ArchivedSeries(each, listed.get(each.series_instance_uid, ())) for each in rows])
+    held: dict[str, list[ArchivedSeries]] = {each.study_instance_uid: [] for each in studies}
+    for row in (SeriesRow.decode(record.body) for record in series):
+        held[row.study_instance_uid].append(ArchivedSeries(row, listed.get(row.series_instance_uid, ())))
+    return {each.study_instance_uid: ArchivedStudy(each, held[each.study_instance_uid]) for each in studies}
 
 
-async def _all(records: Records, collection: str, predicate: Predicate) -> AsyncIterator[Record]:
+async def _all(records: Records, collection: str, uids: Sequence[str]) -> AsyncIterator[Record]:
+    """Everything of these studies."""
+    of_studies = OneOf("StudyInstanceUID", tuple(uids))
     after: Cursor | None = None
-    while True:
-        page = await records.find(collection, predicate, after=after, limit=_PAGE)
+    while uids:
+        page = await records.find(collection, of_studies, after=after, limit=_PAGE)
         for record in page.records:
             yield record
         if (after := page.next) is None:

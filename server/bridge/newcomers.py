@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from server.archive.outbox import OUTBOX
-from server.bridge.archived import archived
+from server.bridge.archived import all_archived
 from server.bridge.imaging_study import ArchivedStudy, imaging_study, resource_id, study_identifier
 from server.bridge.memo import MEMO, Memo, memos
 from server.bridge.ownership import remembered
@@ -85,11 +85,11 @@ class Newcomers:
         marks = {each.id: _number(study_identifier(each.id)) for each in announced if each.id not in met}
         taken = await self._carriers(context, "ImagingStudy", set(marks.values()))
         today = self.clock.now().date()
+        wanted = [each for each in announced if each.id in marks and marks[each.id] not in taken]
+        studies = await all_archived(self.records, self.offload, [each.id for each in wanted])
         found = []
-        for record in announced:
-            if record.id not in marks or marks[record.id] in taken:
-                continue
-            study = await archived(self.records, self.offload, record.id)
+        for record in wanted:
+            study = studies.get(record.id)
             number = identifier(study.row.attributes) if study else None
             if study is not None and number is not None:
                 found.append(_Newcomer(record, study, _number(number), patient(study.row.attributes, today)))

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from server.archive.outbox import OUTBOX
 from server.bridge.reconcile import Held, Reconciler
@@ -125,9 +126,7 @@ class Worker:
 
     async def _deal_with_all(self, due: list[Record]) -> None:
         if len(due) > 1:
-            due = [
-                each for first in range(0, len(due), _TOGETHER) for each in await self._left(due[first:][:_TOGETHER])
-            ]
+            due = await self._odd_ones(due)
         room = asyncio.Semaphore(_AT_ONCE)
 
         async def one(record: Record) -> None:
@@ -140,6 +139,20 @@ class Worker:
         async with asyncio.TaskGroup() as running:
             for record in due:
                 running.create_task(one(record))
+
+    async def _odd_ones(self, due: list[Record]) -> list[Record]:
+        """What is left when all that is simply new has been dealt with.
+
+        A flood of new studies is somebody storing as fast as they can: between two transactions the bridge stands back
+        for as long as one took, so that it never has more than half of the machine.
+        """
+        left: list[Record] = []
+        for first in range(0, len(due), _TOGETHER):
+            began = monotonic()
+            left += await self._left(due[first : first + _TOGETHER])
+            if first + _TOGETHER < len(due):
+                await asyncio.sleep(monotonic() - began)
+        return left
 
     async def _left(self, some: list[Record]) -> list[Record]:
         """Those that are not simply new: the others are dealt with, in one transaction."""
