@@ -18,13 +18,26 @@ async def archived(records: Records, offload: Offload, study_instance_uid: str) 
     return (await all_archived(records, offload, [study_instance_uid])).get(study_instance_uid)
 
 
-async def all_archived(records: Records, offload: Offload, uids: Sequence[str]) -> dict[str, ArchivedStudy]:
-    """The studies there are, read together."""
-    studies = [StudyRow.decode(each.body) for each in await records.get(STUDY, uids)]
+async def all_archived(
+    records: Records, offload: Offload, uids: Sequence[str], most: int | None = None
+) -> dict[str, ArchivedStudy]:
+    """The studies there are, read together; those that would bring more than `most` instances in all are left out."""
+    studies = _within(most, [StudyRow.decode(each.body) for each in await records.get(STUDY, uids)])
     listed = [each.study_instance_uid for each in studies if each.instance_count <= MOST_INSTANCES]
     series = [each async for each in _all(records, SERIES, [each.study_instance_uid for each in studies])]
     instances = [each async for each in _all(records, INSTANCE, listed)]
     return await offload.cpu(_put_together, studies, series, instances)
+
+
+def _within(most: int | None, studies: Sequence[StudyRow]) -> Sequence[StudyRow]:
+    if most is None:
+        return studies
+    kept, count = [], 0
+    for each in studies:
+        if count + each.instance_count <= most:
+            kept.append(each)
+            count += each.instance_count
+    return kept
 
 
 def _put_together(

@@ -37,6 +37,9 @@ from storage.ports import Delete, Put, Record, Records
 _MOST = 200
 """Resources one search for identifiers may find: more than it can where nothing is odd."""
 
+_MOST_INSTANCES = 5_000
+"""Instances of all studies of one transaction, which are held in memory together."""
+
 _Number = tuple[str, str]
 
 
@@ -86,7 +89,7 @@ class Newcomers:
         taken = await self._carriers(context, "ImagingStudy", set(marks.values()))
         today = self.clock.now().date()
         wanted = [each for each in announced if each.id in marks and marks[each.id] not in taken]
-        studies = await all_archived(self.records, self.offload, [each.id for each in wanted])
+        studies = await all_archived(self.records, self.offload, [each.id for each in wanted], _MOST_INSTANCES)
         found = []
         for record in wanted:
             study = studies.get(record.id)

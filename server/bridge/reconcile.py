@@ -32,7 +32,7 @@ from server.kernel.clock import Clock
 from server.kernel.context import INTERACTIONS, Actor, Context, Grant
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
-from storage.errors import VersionConflict
+from storage.errors import StoreUnavailable, VersionConflict
 from storage.ports import Delete, Put, Record, Records
 
 ENDPOINT_ID = "dicomweb"
@@ -90,11 +90,19 @@ class Reconciler:
             await self._commit(*held.take, *held.release)
 
     async def welcome(self, announced: Sequence[Record]) -> set[str]:
-        """UIDs of the announced studies that were new, plain and could be written in one go, with the work done."""
-        await self._write_endpoint()
+        """UIDs of the announced studies that were new, plain and could be written in one go, with the work done.
+
+        Whatever one of them brings about, the others must not wait for it: then each is dealt with by itself.
+        """
         try:
+            await self._write_endpoint()
             return await self._newcomers.write(_CONTEXT, announced, f"Endpoint/{ENDPOINT_ID}")
         except (VersionConflict, Problem):
+            return set()
+        except StoreUnavailable:
+            raise
+        except Exception:
+            _log.exception("fault while new studies were written together")
             return set()
 
     async def reconcile_all(self) -> int:

@@ -13,15 +13,14 @@ from server.fhir.bundle.answers import EntryAnswer
 from server.fhir.bundle.entries import all_sound, parse_bundle
 from server.fhir.committing import Status, Written
 from server.fhir.json_form import Resource
-from server.fhir.reports import PROFILE
 from server.fhir.services import FhirOptions, FhirServices, open_fhir
 from server.kernel.problem import Kind, Problem
 from storage.ports import Records
 from tests.contract.conftest import Archive
+from tests.data.reports import NUMBERS, coded, imaging_report
 from tests.server.fhir.small import CONTEXT, TickingClock, content, no_reads
 
 BASE = "http://weft.example/fhir"
-NUMBERS = "http://hospital.example/examinations"
 
 
 @pytest.fixture
@@ -34,27 +33,9 @@ def opened(archive: Archive, store: Records) -> FhirServices:
     return archive.run(open_fhir(store, AccessPoint(), TickingClock(), archive.threads, options))
 
 
-def coded(system: str, code: str) -> Resource:
-    return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
-
-
 def report(resource_id: str | None, status: str = "final", number: str = "E1", **more: Any) -> Resource:
     given = {} if resource_id is None else {"id": resource_id}
-    return {
-        "resourceType": "DiagnosticReport", **given,
-        "meta": {"profile": [PROFILE]},
-        "identifier": [{"type": coded("v2-0203", "ACSN"), "system": NUMBERS, "value": number}],
-        "status": status,
-        "category": [coded("v2-0074", "RAD")],
-        "code": {"text": "CT"},
-        "subject": {"reference": "Patient/1"},
-        "effectiveDateTime": "2026-11-20T10:00:00+08:00",
-        "issued": "2026-11-20T11:00:00+08:00",
-        "resultsInterpreter": [{"reference": "Practitioner/1"}],
-        "result": [{"reference": "Observation/1"}],
-        "imagingStudy": [{"reference": "ImagingStudy/1"}],
-        "conclusion": "unremarkable",
-    } | more  # fmt: skip
+    return imaging_report(number, status=status, **given, **more)
 
 
 def put(archive: Archive, fhir: FhirServices, resource: Resource) -> Written:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
+from tests.data.reports import SPOUSE
 from tests.e2e.fhir import JSON, Fhir, awaited, put
 from tests.e2e.running import Place, Server, running, weft
 
@@ -37,21 +38,7 @@ def test_a_profile_is_enforced_by_every_worker(small_place: Place) -> None:
 def test_a_search_parameter_answers_after_reindexing(server: Server) -> None:
     fhir = Fhir(server)
     put(fhir, {"resourceType": "Patient", "id": "widow", "maritalStatus": {"text": "Widowed"}})
-    put(
-        fhir,
-        {
-            "resourceType": "SearchParameter",
-            "id": "spouse",
-            "url": "http://example.org/fhir/SearchParameter/spouse",
-            "name": "Spouse",
-            "status": "active",
-            "description": "Marital status by its text",
-            "code": "spouse",
-            "base": ["Patient"],
-            "type": "string",
-            "expression": "Patient.maritalStatus.text",
-        },
-    )
+    put(fhir, SPOUSE)
     ask = partial(fhir.ask, "GET", "/Patient?spouse=wid", prefer="handling=strict")
     assert ask().status == 400
     done = weft(server.place, "reindex")

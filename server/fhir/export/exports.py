@@ -33,7 +33,7 @@ _SETTLED = 2_000_000
 """Microseconds from its transaction time to its begin: until then a write of that time may be under way."""
 _POLL_SECONDS = 5.0
 _MOST_RUNNING = 20
-"""Jobs of one actor that are not over."""
+"""Jobs that are not over, of all actors."""
 
 _log = logging.getLogger("weft.fhir.export")
 
@@ -66,6 +66,7 @@ class Exports:
                 raise Problem(Kind.FORBIDDEN, f"You may not search {each}.")
         if request.level is Level.GROUP:
             await self.membership.members(context, request.group or "")
+        await self.membership.check(context, request.filters)
         running = Any((Equals("state", State.ACCEPTED.value), Equals("state", State.RUNNING.value)))
         if await self.records.count(COLLECTION, running, at_most=_MOST_RUNNING) >= _MOST_RUNNING:
             raise Problem(Kind.BUSY, "Too many exports are running.", retry_after=60)
@@ -139,10 +140,20 @@ class Exports:
             await asyncio.sleep(max(0, job.time + _SETTLED - micros_of(self.clock.now())) / 1e6)
             try:
                 job, version = await self._all_types(job, version)
-                job = replace(job, state=State.COMPLETE)
+                await self._saved(replace(job, state=State.COMPLETE), version)
             except Problem as problem:
-                job = replace(job, state=State.FAILED, failure=problem.text)
-            await self._saved(job, version)
+                await self._fail(job.id, problem.text)
+            except StorageError:
+                raise
+            except Exception:
+                # Tried again it would only fail again, and for ever.
+                _log.exception("%s: an export failed", job.id)
+                await self._fail(job.id, "Weft failed on this export; its log tells why.")
+
+    async def _fail(self, job_id: str, why: str) -> None:
+        """The job as it stands now, with the files written so far, has failed."""
+        for record in await self.records.get(COLLECTION, [job_id]):
+            await self._saved(replace(from_record(record), state=State.FAILED, failure=why), record.version)
 
     async def _all_types(self, job: Job, version: int) -> tuple[Job, int]:
         context = Context(job.actor, job.id)

@@ -48,6 +48,11 @@ class Membership:
                 found[each] = All((inside, allowed, chosen))
         return found
 
+    async def check(self, context: Context, filters: Sequence[Filter]) -> None:
+        """A `Problem` for a filter whose criteria cannot be read: better at the kick-off than in a failed job."""
+        for each in filters:
+            await self._searcher.predicate(context, each.type, each.pairs)
+
     def _inside(self, resource_type: str, level: Level, patients: Sequence[str] | None) -> Predicate | None:
         if level is Level.SYSTEM:
             return All(())

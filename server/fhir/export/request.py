@@ -9,6 +9,7 @@ from enum import StrEnum
 from urllib.parse import parse_qsl
 
 from profiles.definitions import definitions
+from server.fhir.identity import is_id
 from server.fhir.stored import micros_of
 from server.kernel.problem import Issue, Kind, Problem
 
@@ -61,20 +62,19 @@ def parse(
     unknown = sorted({name for name, _ in pairs} - _KNOWN)
     _leave_out(unknown, "parameter", is_lenient, left_out)
     _check_format([value for name, value in pairs if name == "_outputFormat"])
-    types = _listed(pairs, "_type")
-    strange = [each for each in types if each not in definitions().resource_types]
+    asked = _listed(pairs, "_type")
+    strange = [each for each in asked if each not in definitions().resource_types]
     _leave_out(strange, "resource type", is_lenient, left_out)
-    patients = tuple(each.removeprefix("Patient/") for each in _listed(pairs, "patient"))
-    if patients and level is Level.SYSTEM:
-        raise _invalid("patient restricts an export of patients or of a group.")
+    types = tuple(each for each in asked if each not in strange)
+    _check_narrowed(pairs, "_type", types)
     return ExportRequest(
         level=level,
         group=group,
-        types=tuple(each for each in types if each not in strange),
+        types=types,
         since=_since([value for name, value in pairs if name == "_since"]),
         filters=_filters([value for name, value in pairs if name == "_typeFilter"]),
         elements=_listed(pairs, "_elements"),
-        patients=patients,
+        patients=_patients(level, pairs),
         warnings=tuple(left_out),
     )
 
@@ -83,6 +83,22 @@ def _listed(pairs: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
     """A repeated parameter and a comma-joined one mean the same."""
     each = [part.strip() for key, value in pairs if key == name for part in value.split(",")]
     return tuple(dict.fromkeys(part for part in each if part))
+
+
+def _check_narrowed(pairs: Sequence[tuple[str, str]], name: str, values: Sequence[str]) -> None:
+    """Nothing left of a list is not the same as no list, which would mean everything."""
+    if not values and any(each == name for each, _ in pairs):
+        raise _invalid(f"{name} names nothing that could be exported.")
+
+
+def _patients(level: Level, pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    patients = tuple(each.removeprefix("Patient/") for each in _listed(pairs, "patient"))
+    if level is Level.SYSTEM and any(name == "patient" for name, _ in pairs):
+        raise _invalid("patient restricts an export of patients or of a group.")
+    _check_narrowed(pairs, "patient", patients)
+    if not all(is_id(each) for each in patients):
+        raise _invalid("patient is a reference to a patient here, such as Patient/1.")
+    return patients
 
 
 def _leave_out(names: Sequence[str], what: str, is_lenient: bool, left_out: list[str]) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from server.fhir.export import request
 from server.fhir.export.exports import Exports
 from server.fhir.operations.catalogue import Accepted, Invocation, Level, Operation
+from server.fhir.operations.parameters import invalid
 from server.kernel.context import Context
 
 _DEFINITION = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
@@ -30,6 +31,8 @@ class ExportOperation:
         )
 
     async def _kick_off(self, context: Context, invocation: Invocation) -> Accepted:
+        if invocation.body is not None:
+            raise invalid("The body of an operation must be a Parameters resource.", "resourceType")
         pairs = [(each, text) for each in sorted(invocation.parameters.names) for text in _texts(invocation, each)]
         level = {Level.SYSTEM: request.Level.SYSTEM, Level.TYPE: request.Level.PATIENT}.get(
             invocation.level, request.Level.GROUP
@@ -43,7 +46,7 @@ def _texts(invocation: Invocation, name: str) -> list[str]:
     """Values as a query has them; a patient is given as a Reference in a Parameters resource."""
     if name == "patient":
         given = invocation.parameters.all(name)
-        return [each["reference"] if isinstance(each, dict) and "reference" in each else str(each) for each in given]
+        return [str(each.get("reference", "")) if isinstance(each, dict) else str(each) for each in given]
     return invocation.parameters.strings(name)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from server.archive.outbox import OUTBOX
+from server.bridge import newcomers
 from server.bridge.imaging_study import resource_id
 from server.bridge.memo import memos
 from storage.query import EVERYTHING
@@ -97,6 +100,34 @@ def test_a_patient_who_is_known_is_not_made_again(tmp_path: Path) -> None:
         assert len(await clinical.find("Patient", identifier="P0,P1,P2")) == 3
         study = await clinical.get(f"ImagingStudy/{resource_id(UIDS[0])}")
         assert study["subject"]["reference"] == "Patient/here"
+
+    run(tmp_path, body)
+
+
+def test_no_more_instances_are_held_together_than_is_wise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newcomers, "_MOST_INSTANCES", 2)
+
+    async def body(clinical: Clinical) -> None:
+        await stored(clinical, *files())
+        announced = (await clinical.records.find(OUTBOX, EVERYTHING, limit=100)).records
+        assert len(await clinical.reconciler.welcome(announced)) == 2
+        await clinical.worker.drain()
+        assert len(await memos(clinical.records, UIDS)) == len(UIDS)
+
+    run(tmp_path, body)
+
+
+def test_a_fault_with_many_leaves_each_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(newcomers, "_beside", fails)
+
+    async def body(clinical: Clinical) -> None:
+        await stored(clinical, *files())
+        await clinical.worker.drain()
+        assert len(await memos(clinical.records, UIDS)) == len(UIDS)
+        assert not (await clinical.records.find(OUTBOX, EVERYTHING, limit=1)).records
 
     run(tmp_path, body)
 

@@ -24,6 +24,7 @@ from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.ports import Put, Records
 from storage.sqlite.records import SqliteRecords
+from tests.data.reports import SPOUSE
 
 CONTEXT = Context(LOCAL_ACTOR, "test")
 PROFILE = "http://example.org/fhir/StructureDefinition/named-patient"
@@ -305,18 +306,6 @@ def test_a_profile_that_cannot_be_used_is_named_in_the_log_once(
 
 
 def test_a_custom_search_parameter_answers_after_reindexing_in_every_process(tmp_path: Path) -> None:
-    parameter = {
-        "resourceType": "SearchParameter",
-        "id": "spouse",
-        "url": "http://example.org/fhir/SearchParameter/spouse",
-        "name": "Spouse",
-        "status": "active",
-        "description": "Marital status by its text",
-        "code": "spouse",
-        "base": ["Patient"],
-        "type": "string",
-        "expression": "Patient.maritalStatus.text",
-    }
 
     async def found(fhir: FhirServices) -> int | None:
         try:
@@ -331,7 +320,7 @@ def test_a_custom_search_parameter_answers_after_reindexing_in_every_process(tmp
     async def body(archive: Archive) -> None:
         fhir, other = await archive.services(), await archive.services()
         await put(fhir, {"resourceType": "Patient", "id": "p", "maritalStatus": {"text": "Widowed"}})
-        await put(fhir, parameter)
+        await put(fhir, SPOUSE)
         assert (await found(fhir), await found(other)) == (None, None)
         keys = fhir.repository.writing.keys
         parameters = fhir.knowledge.parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.data.reports import imaging_report
 from tests.server.fhir_rest.served import Served
 
 TEMPERATURE: dict[str, Any] = {
@@ -67,24 +68,7 @@ def test_the_timeline_is_an_operation_of_a_patient(service: Served) -> None:
 
 
 def test_an_examination_has_one_current_report_and_it_does_not_go_back(service: Served) -> None:
-    def coded(system: str, code: str) -> dict[str, Any]:
-        return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
-
-    report = {
-        "resourceType": "DiagnosticReport",
-        "meta": {"profile": ["http://weft.health/fhir/StructureDefinition/imaging-report"]},
-        "identifier": [{"type": coded("v2-0203", "ACSN"), "system": "http://ward.example/numbers", "value": "E-1"}],
-        "status": "final",
-        "category": [coded("v2-0074", "RAD")],
-        "code": {"text": "CT"},
-        "subject": {"reference": "Patient/reported"},
-        "effectiveDateTime": "2026-11-20T10:00:00+08:00",
-        "issued": "2026-11-20T11:00:00+08:00",
-        "resultsInterpreter": [{"reference": "Practitioner/1"}],
-        "result": [{"reference": "Observation/1"}],
-        "imagingStudy": [{"reference": "ImagingStudy/1"}],
-        "conclusion": "unremarkable",
-    }
+    report = imaging_report("E-1", subject={"reference": "Patient/reported"})
     first = service.create(report)
     second = service.ask("POST", "/DiagnosticReport", report)
     assert (second.status, second.issues) == (409, [("duplicate", "DiagnosticReport.identifier")])

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from server.fhir.export.exports import Exports
 from server.fhir.export.job import Job, State
 from server.fhir.export.opening import open_exports
 from server.fhir.export.request import Level, parse
+from server.fhir.stored import Stored
 from server.kernel.context import LOCAL_ACTOR, Actor, Context
 from server.kernel.problem import Kind, Problem
 from server.settings import Settings
@@ -172,12 +174,35 @@ def test_filters_and_elements(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_criterion_that_is_not_understood_fails_the_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("filter_", ["Observation?nonsense=1", "Observation?date=soon", "Observation?_count=1"])
+def test_a_criterion_that_is_not_understood_is_refused(tmp_path: Path, filter_: str) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as (_, exports):
-            job = await run(exports, Level.SYSTEM, [("_typeFilter", "Observation?nonsense=1")])
+            with pytest.raises(Problem) as refused:
+                await exports.kick_off(WHO, parse(Level.SYSTEM, None, [("_typeFilter", filter_)]), "u")
+            assert refused.value.kind is Kind.INVALID
+            assert not await exports.step()
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_ends_its_job_and_no_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as (services, exports):
+            await put(services, "Patient", "a")
+            await put(services, "Observation", "o", **observation("a"))
+
+            def part(stored: Stored) -> bytes:
+                if stored.type == "Observation":
+                    raise KeyError
+                return stored.body
+
+            broken = replace(exports, subset=lambda _: part)
+            job = await run(broken, Level.SYSTEM, [("_type", "Patient,Observation")])
             assert job.state is State.FAILED
             assert job.failure
+            assert [each.type for each in job.files] == ["Patient"]
+            assert (await run(exports, Level.SYSTEM, [("_type", "Patient")])).state is State.COMPLETE
 
     asyncio.run(scenario())
 

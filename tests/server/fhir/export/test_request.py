@@ -33,11 +33,25 @@ def test_since_is_an_instant() -> None:
         ("_typeFilter", "Unicorn?code=1"),
         ("organizeOutputBy", "Patient"),
         ("patient", "1"),
+        ("_type", ","),
     ],
 )
 def test_what_cannot_be_is_refused(pair: tuple[str, str]) -> None:
     with pytest.raises(Problem) as refused:
         parse(Level.SYSTEM, None, [pair])
+    assert refused.value.kind is Kind.INVALID
+
+
+@pytest.mark.parametrize("value", ["", ",,", "../../x", "Group/1", "Patient/", "{'display': 'x'}"])
+def test_a_list_of_patients_that_names_none_does_not_mean_all(value: str) -> None:
+    with pytest.raises(Problem) as refused:
+        parse(Level.PATIENT, None, [("patient", value)], is_lenient=True)
+    assert refused.value.kind is Kind.INVALID
+
+
+def test_types_that_are_all_left_out_do_not_mean_all() -> None:
+    with pytest.raises(Problem) as refused:
+        parse(Level.SYSTEM, None, [("_type", "Unicorn")], is_lenient=True)
     assert refused.value.kind is Kind.INVALID
 
 
