@@ -19,6 +19,7 @@ from server.fhir.publishing import publish
 from server.fhir_rest import problems as fhir_problems
 from server.http.application import Receive, Scope, Send, SurfaceApplication
 from server.http.cors import Cors
+from server.http.door import OpenDoor
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.kernel.supervision import supervised
 from server.settings import Settings, read_settings
@@ -75,7 +76,7 @@ class Weft:
             prefix=DICOMWEB,
             endpoints=services.dicomweb().endpoints(),
             problem=problems.render,
-            actor=LOCAL_ACTOR,
+            door=OpenDoor(LOCAL_ACTOR),
             cors=Cors.parse(self._settings.cors_origins),
             offload=services.offload,
             base_url=self._settings.base_url,
@@ -117,7 +118,7 @@ def fhir_surface(services: Services, settings: Settings) -> SurfaceApplication:
         endpoints=(),
         router=rest.router(),
         problem=fhir_problems.render,
-        actor=LOCAL_ACTOR,
+        door=OpenDoor(LOCAL_ACTOR),
         cors=Cors.parse(settings.cors_origins),
         offload=services.offload,
         base_url=settings.base_url,

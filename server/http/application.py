@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from server.http.compression import compressed
 from server.http.cors import Cors
+from server.http.door import Door
 from server.http.routing import Router
 from server.http.surface import Answer, Call, Endpoint, ProblemRenderer
 from server.kernel.answers import AnswerCache
@@ -30,6 +31,9 @@ Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 _PACKED_BYTES = 4 << 20
 """Compressed answers kept; each keeps its plain body alive too, which is some ten times as long."""
 
+_NOBODY = Actor("nobody", "not signed in", ())
+"""Until the door has named the actor."""
+
 _log = logging.getLogger("weft.http")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9_.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -44,7 +48,7 @@ class SurfaceApplication:
         prefix: str,
         endpoints: Sequence[Endpoint],
         problem: ProblemRenderer,
-        actor: Actor,
+        door: Door,
         cors: Cors,
         offload: Offload,
         base_url: str = "",
@@ -53,7 +57,7 @@ class SurfaceApplication:
         self._prefix = prefix
         self._router = router or Router(endpoints)
         self._problem = problem
-        self._actor = actor
+        self._door = door
         self._cors = cors
         self._offload = offload
         self._packed = AnswerCache(_PACKED_BYTES)
@@ -63,7 +67,7 @@ class SurfaceApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"{self._run}-{next(self._numbers):x}"
-        call = Call(scope, receive, {}, "", Context(self._actor, request_id))
+        call = Call(scope, receive, {}, "", Context(_NOBODY, request_id))
         try:
             answer = await self._answer(call)
         except ConnectionError:
@@ -105,7 +109,22 @@ class SurfaceApplication:
                 return Answer(204, headers=list(allow.items()))
             raise Problem(Kind.METHOD_NOT_ALLOWED, f"{call.method} is not served here.", headers=allow)
         call.path = match.path
-        return await endpoint.handler(call)
+        call.context = await self._door.enter(call, endpoint, call.context.request_id)
+        return await self._through_door(call, endpoint)
+
+    async def _through_door(self, call: Call, endpoint: Endpoint) -> Answer:
+        """The handler's answer or problem, once it is recorded."""
+        try:
+            answer = await endpoint.handler(call)
+        except Problem as problem:
+            await self._door.leave(call, endpoint, problem)
+            raise
+        try:
+            await self._door.leave(call, endpoint, answer)
+        except BaseException:
+            await _close(answer.body)
+            raise
+        return answer
 
     def _base(self, call: Call) -> str:
         if self._base_url:

@@ -25,6 +25,7 @@ from server.dicomweb.wado import RetrieveInstances
 from server.dicomweb.wado_uri import WadoUri
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
+from server.http.door import OpenDoor
 from server.http.surface import Endpoint
 from server.kernel.answers import AnswerCache
 from server.kernel.context import LOCAL_ACTOR, Actor
@@ -142,7 +143,7 @@ async def served(
             prefix="/dicomweb",
             endpoints=surfaces(archive, access or AccessPoint(), answers),
             problem=problems.render,
-            actor=actor,
+            door=OpenDoor(actor),
             cors=Cors.parse("*"),
             offload=archive.offload,
         )

@@ -15,6 +15,7 @@ from server.dicomweb.delete import Deletion
 from server.dicomweb.stow import Stow
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
+from server.http.door import OpenDoor
 from server.http.multipart import encode_whole
 from server.kernel.context import LOCAL_ACTOR, Actor
 from tests.server.archive.opened import Archive, opened
@@ -115,7 +116,7 @@ async def surface(folder: Path, actor: Actor = LOCAL_ACTOR, **settings: Any) -> 
                 prefix="/dicomweb",
                 endpoints=endpoints,
                 problem=problems.render,
-                actor=actor,
+                door=OpenDoor(actor),
                 cors=Cors.parse("*"),
                 offload=archive.offload,
             ),

@@ -10,6 +10,7 @@ from typing import Any
 from server.dicomweb import problems
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
+from server.http.door import OpenDoor
 from server.http.surface import Endpoint
 from server.kernel.context import LOCAL_ACTOR
 from server.kernel.offload import Offload
@@ -31,7 +32,7 @@ def application(endpoints: Sequence[Endpoint], *, origins: str = "*", base_url: 
         prefix="/dicomweb",
         endpoints=endpoints,
         problem=problems.render,
-        actor=LOCAL_ACTOR,
+        door=OpenDoor(LOCAL_ACTOR),
         cors=Cors.parse(origins),
         offload=Offload(io_threads=1, cpu_threads=1),
         base_url=base_url,

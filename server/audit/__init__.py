@@ -1,0 +1,1 @@
+"""What was done, by whom, to whose data: recorded before it is answered, chained so that no entry can be altered."""

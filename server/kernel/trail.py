@@ -1,0 +1,69 @@
+"""What a request did, as services tell it: turned into audit events before the answer leaves.
+
+Services note facts they have anyway (which resource, whose); they never wait here and know nothing of audit events.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Note(NamedTuple):
+    """One object of an act."""
+
+    reference: str
+    """`Observation/7`, or `urn:oid:<Study Instance UID>` for a study."""
+    patients: tuple[str, ...] = ()
+    """`Patient/3`: whose it is; an event is written for each."""
+    detail: str = ""
+    """Short facts of the object without content: `version 3`, `120 instances`."""
+
+
+class Trail:
+    """Facts of one request, in the order they came; empty for requests that touch no patient data."""
+
+    __slots__ = ("consents", "hidden", "notes", "query", "reason")
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
+        self.query = ""
+        """The raw query where it was sent in a body; else the surface knows it."""
+        self.hidden: dict[str, int] = {}
+        """How many objects each consent rule left out or redacted, by rule id."""
+        self.consents: dict[str, None] = {}
+        """`Consent/4`: those that narrowed or refused the act."""
+        self.reason = ""
+        """The true reason of a refusal; the answer may say less."""
+
+    def add(self, reference: str, patients: tuple[str, ...] = (), detail: str = "") -> None:
+        self.notes.append(Note(reference, patients, detail))
+
+    def hide(self, rule: str, count: int = 1) -> None:
+        self.hidden[rule] = self.hidden.get(rule, 0) + count
+
+    def rely(self, consent: str) -> None:
+        self.consents[consent] = None
+
+    def refuse(self, reason: str) -> None:
+        self.reason = reason
+
+
+class _Silent(Trail):
+    """Of the server's own work, whose contexts live as long as the server."""
+
+    __slots__ = ()
+
+    def add(self, reference: str, patients: tuple[str, ...] = (), detail: str = "") -> None:
+        """Kept nowhere."""
+
+    def hide(self, rule: str, count: int = 1) -> None:
+        """Kept nowhere."""
+
+    def rely(self, consent: str) -> None:
+        """Kept nowhere."""
+
+    def refuse(self, reason: str) -> None:
+        """Kept nowhere."""
+
+
+SILENT: Trail = _Silent()

@@ -1,0 +1,1 @@
+"""The authorization server's endpoints and pages under `/oauth`."""
