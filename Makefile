@@ -9,6 +9,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 DEMO_PORT ?= 8080
+AUTH ?= smart
 
 .PHONY: help demo test check e2e bench conformance statements format clean
 
@@ -30,8 +31,8 @@ $(BIN)/python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ .venv/.serving
 
-demo: .venv/.serving  ## Serve pydicom's sample images on http://127.0.0.1:8080
-	@$(BIN)/weft demo --port $(DEMO_PORT)
+demo: .venv/.serving  ## Sample images and a ward on http://127.0.0.1:8080, with sign-in (or: make demo AUTH=off)
+	@$(BIN)/weft demo --port $(DEMO_PORT) --auth $(AUTH)
 
 check: .venv/.testing  ## Format, lint, types, import contracts, fast tests, statements: a minute or two
 	$(BIN)/ruff format --check .
@@ -57,7 +58,7 @@ bench: .venv/.testing  ## Measure a fresh server on this machine (BENCH="--round
 
 conformance: .venv/.testing  ## Black-box checks of any DICOMweb or FHIR server: make conformance URL=http://host/fhir
 	@[ -n "$(URL)" ] || { echo "make conformance URL=http://host:port/dicomweb"; exit 2; }
-	$(BIN)/python -m conformance.kit $(URL)
+	$(BIN)/python -m conformance.kit $(URL) $(if $(TOKEN),--header "Authorization: Bearer $(TOKEN)")
 
 statements: .venv/.testing  ## Write conformance/statements anew from the endpoints
 	$(BIN)/weft statements

@@ -14,22 +14,23 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.assembly import Services, open_services
+from server.audit.metrics import MEDIA_TYPE, exposition
+from server.auditing import figures
 from server.dicomweb import problems
 from server.fhir.publishing import publish
 from server.fhir_rest import problems as fhir_problems
 from server.http.application import Receive, Scope, Send, SurfaceApplication
 from server.http.cors import Cors
-from server.http.door import OpenDoor
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.kernel.supervision import supervised
-from server.settings import Settings, read_settings
-
-DICOMWEB = "/dicomweb"
-FHIR = "/fhir"
+from server.settings import Settings, is_loopback, read_settings
+from server.smart.site import DICOMWEB, FHIR, OAUTH
 
 _LOCAL_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _MISDIRECTED = PlainTextResponse(
-    "Without sign-in Weft answers only to localhost. Behind a proxy, set WEFT_BASE_URL to the URL clients use.\n", 421
+    "Weft listens on this machine and answers only to localhost. Behind a proxy, set WEFT_BASE_URL to the URL clients"
+    " use.\n",
+    421,
 )
 
 _STARTING = Context(LOCAL_ACTOR, "start")
@@ -45,7 +46,7 @@ class Weft:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._is_open = settings.auth == "off" and not settings.base_url
+        self._is_for_this_machine = is_loopback(settings.host) and not settings.base_url
         self._surfaces: dict[str, SurfaceApplication] = {}
         self._services: Services | None = None
         self._rest = Starlette(
@@ -53,13 +54,14 @@ class Weft:
                 Route("/", self._home),
                 Route("/healthz", self._healthy),
                 Route("/readyz", self._ready),
+                Route("/metrics", self._metrics),
             ],
             lifespan=self._lifespan,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._is_open and not is_addressed_locally(scope):
+            if self._is_for_this_machine and not is_addressed_locally(scope):
                 await _MISDIRECTED(scope, receive, send)  # type: ignore[arg-type]
                 return
             surface = self._surfaces.get("/" + scope["path"].split("/", 2)[1])
@@ -72,16 +74,7 @@ class Weft:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         services = await open_services(self._settings)
         self._services = services
-        self._surfaces[DICOMWEB] = SurfaceApplication(
-            prefix=DICOMWEB,
-            endpoints=services.dicomweb().endpoints(),
-            problem=problems.render,
-            door=OpenDoor(LOCAL_ACTOR),
-            cors=Cors.parse(self._settings.cors_origins),
-            offload=services.offload,
-            base_url=self._settings.base_url,
-        )
-        self._surfaces[FHIR] = fhir_surface(services, self._settings)
+        self._surfaces.update(surfaces_of(services, self._settings))
         _collect_garbage_seldom()
         try:
             await publish(services.fhir.repository, _STARTING)
@@ -93,14 +86,14 @@ class Weft:
 
     async def _home(self, request: Request) -> Response:
         base = self._settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
-        surfaces = {"dicomweb": base + DICOMWEB, "fhir": base + FHIR}
+        surfaces = {prefix[1:]: base + prefix for prefix in self._surfaces}
         return JSONResponse({"name": "Weft", **surfaces, "health": base + "/healthz"})
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def _ready(self, _: Request) -> Response:
-        """Ready when the records can be read (a load balancer asks this before it sends requests)."""
+        """Ready when records can be read and acts be recorded (a load balancer asks this before it sends requests)."""
         if self._services is None:
             return PlainTextResponse("starting\n", 503)
         try:
@@ -108,28 +101,77 @@ class Weft:
         except Exception:
             _log.exception("not ready")
             return PlainTextResponse("the store cannot be reached\n", 503)
+        audit = self._services.audit
+        if audit is not None and audit.recorder.is_failing and self._settings.audit_failure == "refuse":
+            return PlainTextResponse("the audit journal cannot be written\n", 503)
         return PlainTextResponse("ready\n")
 
+    async def _metrics(self, _: Request) -> Response:
+        """Counts for monitoring, of nobody in particular; there are none without an audit trail."""
+        if self._services is None or self._services.audit is None:
+            return PlainTextResponse("there is nothing to measure\n", 404)
+        told = exposition(await figures(self._services.audit, self._services.stores.records))
+        return Response(told, media_type=MEDIA_TYPE)
 
-def fhir_surface(services: Services, settings: Settings) -> SurfaceApplication:
-    rest = services.fhir_rest()
+
+def surfaces_of(services: Services, settings: Settings) -> dict[str, SurfaceApplication]:
+    """Each surface by its prefix. Without sign-in there is no authorization server, and nothing is recorded."""
+    found = {DICOMWEB: dicomweb_surface(services, settings), FHIR: fhir_surface(services, settings)}
+    if settings.auth != "off":
+        found[OAUTH] = oauth_surface(services, settings)
+    return found
+
+
+def dicomweb_surface(services: Services, settings: Settings) -> SurfaceApplication:
     return SurfaceApplication(
-        prefix=FHIR,
-        endpoints=(),
-        router=rest.router(),
-        problem=fhir_problems.render,
-        door=OpenDoor(LOCAL_ACTOR),
-        cors=Cors.parse(settings.cors_origins),
+        prefix=DICOMWEB,
+        endpoints=services.dicomweb().endpoints(),
+        problem=problems.render,
+        door=services.door,
+        cors=_cors(services, settings),
         offload=services.offload,
         base_url=settings.base_url,
     )
 
 
+def fhir_surface(services: Services, settings: Settings) -> SurfaceApplication:
+    documents = services.smart.documents().fhir_endpoints() if settings.auth != "off" else ()
+    return SurfaceApplication(
+        prefix=FHIR,
+        endpoints=(),
+        router=services.fhir_rest().router(documents),
+        problem=fhir_problems.render,
+        door=services.door,
+        cors=_cors(services, settings),
+        offload=services.offload,
+        base_url=settings.base_url,
+    )
+
+
+def oauth_surface(services: Services, settings: Settings) -> SurfaceApplication:
+    oauth = services.oauth()
+    return SurfaceApplication(
+        prefix=OAUTH,
+        endpoints=oauth.endpoints(),
+        problem=oauth.problem,
+        door=services.door,
+        cors=_cors(services, settings),
+        offload=services.offload,
+        base_url=settings.base_url,
+    )
+
+
+def _cors(services: Services, settings: Settings) -> Cors:
+    is_registered = services.smart.origins.is_registered if settings.auth != "off" else None
+    return Cors.parse(settings.cors_origins, is_registered)
+
+
 def is_addressed_locally(scope: Scope) -> bool:
     """Whether the Host header names this machine.
 
-    Without sign-in, loopback is all that protects the archive; a page whose own name has been made to point to
-    loopback (DNS rebinding) would reach it through the visitor's browser, but cannot change this header.
+    Loopback is all that protects an archive without sign-in; a page whose own name has been made to point to loopback
+    (DNS rebinding) would reach it through the visitor's browser, but cannot change this header. With sign-in, the
+    server's own URLs are made from it where no setting tells them.
     """
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     return _LOCAL_HOST.fullmatch(host) is not None

@@ -7,30 +7,45 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from profiles.packages.load import resources
+from server.access.consent.source import Consents
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive import rows
 from server.archive.find import Finder
 from server.archive.remove import Remover
 from server.archive.retrieve import Retriever
 from server.archive.store import Store
+from server.audit.opening import Audit
+from server.audit.writes import UNRECORDED, RecordedWrites, Writes
+from server.auditing import projection_of, trail_workers
+from server.authorization import Authorization
 from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
+from server.consenting import open_access
 from server.dicomweb.surface import DicomWeb
+from server.fhir.audit_events import AuditProjection
 from server.fhir.export.exports import Exports
 from server.fhir.export.opening import open_exports
+from server.fhir.imaging_studies import ImagingRecords
 from server.fhir.operations.export import ExportOperation
 from server.fhir.services import FhirOptions, FhirServices, open_fhir
-from server.fhir.subscriptions.hosts import Hosts
 from server.fhir_rest.capability import Policies
 from server.fhir_rest.exporting import Exporting
 from server.fhir_rest.surface import FhirRest
+from server.fusion.patient_picker import PatientPicker
 from server.fusion.timeline import TimelineService
+from server.groundwork import Groundwork, open_groundwork
+from server.http.door import OpenDoor
 from server.kernel import supervision
 from server.kernel.answers import AnswerCache
-from server.kernel.clock import Clock, SystemClock
+from server.kernel.clock import Clock
+from server.kernel.context import LOCAL_ACTOR
+from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
+from server.oauth.door import SmartDoor
+from server.oauth.surface import OAuth
 from server.settings import Settings
-from storage.open import Stores, open_stores
+from storage.open import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,17 @@ class Services:
     exports: Exports
     bridge: Worker
     timeline: TimelineService
+    ground: Groundwork
+    projection: AuditProjection | None
+    door: SmartDoor | OpenDoor
+
+    @property
+    def smart(self) -> Authorization:
+        return self.ground.smart
+
+    @property
+    def audit(self) -> Audit | None:
+        return self.ground.audit
 
     def workers(self) -> Mapping[str, supervision.Worker]:
         """What runs for as long as the server does; several processes over one archive share the work."""
@@ -60,6 +86,19 @@ class Services:
             "subscriptions": self.fhir.subscriptions(hosts).run,
             "exports": self.exports.work,
             **self.fhir.following.workers(),
+            **self._guarding(),
+        }
+
+    def _guarding(self) -> Mapping[str, supervision.Worker]:
+        """What runs only with sign-in."""
+        if self.audit is None or self.projection is None or isinstance(self.door, OpenDoor):
+            return {}
+        return {
+            **trail_workers(self.audit, self.settings, self.stores.records, self.clock, self.settings.own_url),
+            "door": self.door.run,
+            "audit-projection": self.projection.run,
+            **self.smart.workers(),
+            **self.audit.workers(),
         }
 
     def dicomweb(self) -> DicomWeb:
@@ -99,69 +138,77 @@ class Services:
             exporting=Exporting(self.exports, self.stores.blobs, self.settings.auth == "off", self.offload),
         )
 
+    def oauth(self) -> OAuth:
+        """The authorization server's surface over these services."""
+        return self.smart.surface(PatientPicker(self.fhir.searcher))
+
     async def close(self) -> None:
-        await self.stores.close()
-        self.offload.close()
+        await self.ground.close()
 
 
 async def open_services(settings: Settings) -> Services:
     """Everything ready for use; `ValueError` names a setting that cannot be, `StoreUnavailable` a store that is not."""
-    offload = Offload()
+    ground = await open_groundwork(settings)
     try:
-        stores = await open_stores(
-            settings.records_url,
-            settings.blobs_url,
-            encryption=settings.encryption,
-            key_file=settings.key_file,
-            threads=offload,
-        )
+        return await _over(ground)
     except BaseException:
-        offload.close()
-        raise
-    try:
-        return await _over(stores, settings, offload)
-    except BaseException:
-        await stores.close()
-        offload.close()
+        await ground.close()
         raise
 
 
-async def _over(stores: Stores, settings: Settings, offload: Offload) -> Services:
-    records, blobs = stores.records, stores.blobs
+async def _over(ground: Groundwork) -> Services:
+    settings, offload, clock, audit = ground.settings, ground.offload, ground.clock, ground.audit
+    records, blobs = ground.stores.records, ground.stores.blobs
     await records.prepare(rows.INDEXES)
-    access, clock = AccessPoint(), SystemClock()
-    fhir = await open_fhir(records, access, clock, offload, fhir_options(settings))
+    writes: Writes = RecordedWrites(audit.recorder, clock) if audit is not None else UNRECORDED
+    access = open_access(records, clock, settings, fhir_options(settings))
+    fhir = await open_fhir(records, access, clock, offload, fhir_options(settings), writes=writes)
     site = ZoneInfo(settings.image_time_zone)
     reconciler = Reconciler(
-        records, fhir.repository, fhir.transactions, offload, clock, site, own_url(settings) + "/dicomweb"
+        records,
+        fhir.repository,
+        fhir.transactions,
+        offload,
+        clock,
+        site,
+        settings.own_url + "/dicomweb",
+        requires_token=settings.auth != "off",
     )
     bridge = Worker(records, reconciler, clock)
+    imaging = ImagingAccess(access, ImagingRecords(records))
+    projection = projection_of(audit, settings, records, fhir, settings.own_url) if audit is not None else None
     return Services(
         settings=settings,
         offload=offload,
         clock=clock,
-        stores=stores,
+        stores=ground.stores,
         access=access,
         answers=AnswerCache(settings.cache),
-        store=Store(records, blobs, access, offload, settings, bridge.wake),
-        finder=Finder(records, blobs, access),
-        retriever=Retriever(records, blobs, access, offload),
-        remover=Remover(records, blobs, access, bridge.wake),
+        store=Store(records, blobs, imaging, offload, settings, bridge.wake, writes),
+        finder=Finder(records, blobs, imaging),
+        retriever=Retriever(records, blobs, imaging, offload),
+        remover=Remover(records, blobs, imaging, bridge.wake, writes),
         fhir=fhir,
-        exports=open_exports(records, blobs, access, fhir),
+        exports=open_exports(records, blobs, access, fhir, writes),
         bridge=bridge,
         timeline=TimelineService(fhir.repository, fhir.searcher, offload, clock, site, fhir.options.zone),
+        ground=ground,
+        projection=projection,
+        door=_door(ground, access, projection),
     )
 
 
-def own_url(settings: Settings) -> str:
-    """Where clients reach this server, as far as the settings tell."""
-    return settings.base_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
+def _door(ground: Groundwork, access: AccessPoint, projection: AuditProjection | None) -> SmartDoor | OpenDoor:
+    if ground.audit is None or projection is None:
+        return OpenDoor(LOCAL_ACTOR)
+    relied_on = access.consents.relied_on if isinstance(access.consents, Consents) else None
+    recorder, clock = ground.audit.recorder, ground.clock
+    return SmartDoor(ground.smart.bearer, recorder, clock, catch_up=projection.catch_up, relied_on=relied_on)
 
 
 def fhir_options(settings: Settings) -> FhirOptions:
     """Without a URL of its own the server goes by the names of this machine."""
-    here = [f"http://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
+    here = [f"{settings.scheme}://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
     bases = [settings.base_url.rstrip("/")] if settings.base_url else here
     return FhirOptions(
         bases=tuple(each + "/fhir" for each in bases),

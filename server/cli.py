@@ -7,31 +7,31 @@ from typing import Annotated
 
 import typer
 
+from server.commands.audit import audits
 from server.commands.bring_in import bring_in
+from server.commands.client import clients
 from server.commands.configuration import check_stores, failing_clearly, settings_help, settings_or_exit
 from server.commands.demo import demo as run_demo
+from server.commands.key import keys
+from server.commands.options import Auth, Blobs, Certificate, Data, Host, Key, Port, Records, Workers
 from server.commands.reindex import reindex as run_reindex
 from server.commands.statements import default_folder, write_or_check
+from server.commands.user import users
 from server.commands.verify import verify as run_verify
 from server.serve import run
 
 main = typer.Typer(
     name="weft",
-    help="Weft keeps and serves a hospital's images over DICOMweb.",
+    help="Weft keeps a hospital's images and nursing data, and serves them over DICOMweb and FHIR.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the archive (WEFT_DATA).", show_default=False)]
-Records = Annotated[str | None, typer.Option(help="sqlite:///… or mongodb://… (WEFT_RECORDS).", show_default=False)]
-Blobs = Annotated[str | None, typer.Option(help="file:///… or s3://… (WEFT_BLOBS).", show_default=False)]
-Host = Annotated[str | None, typer.Option(help="Address to listen on (WEFT_HOST).", show_default=False)]
-Port = Annotated[int | None, typer.Option(help="Port to listen on (WEFT_PORT).", show_default=False)]
-Workers = Annotated[int | None, typer.Option(help="Worker processes (WEFT_WORKERS).", show_default=False)]
-Certificate = Annotated[str | None, typer.Option(help="PEM file (WEFT_TLS_CERTIFICATE).", show_default=False)]
-Key = Annotated[str | None, typer.Option(help="PEM file (WEFT_TLS_KEY).", show_default=False)]
+for _group in (users, clients, keys, audits):
+    main.add_typer(_group)
+
 Paths = Annotated[list[Path], typer.Argument(help="DICOM and FHIR files, folders, ZIPs, DICOMDIRs.", exists=True)]
 Report = Annotated[Path | None, typer.Option(help="Write one JSON line for each file here.", dir_okay=False)]
 
@@ -43,17 +43,19 @@ def serve(
     blobs: Blobs = None,
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
     workers: Workers = None,
     tls_certificate: Certificate = None,
     tls_key: Key = None,
 ) -> None:
-    """Serve the archive over DICOMweb until Ctrl-C or SIGTERM; requests under way are finished."""
+    """Serve DICOMweb, FHIR and sign-in until Ctrl-C or SIGTERM; requests under way are finished."""
     settings = settings_or_exit(
         data=data,
         records=records,
         blobs=blobs,
         host=host,
         port=port,
+        auth=auth,
         workers=workers,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
@@ -127,6 +129,7 @@ def demo(
     data: Annotated[Path, typer.Option(help="Folder of the demonstration archive.")] = Path("demo-data"),
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
 ) -> None:
-    """Serve pydicom's sample images from an archive of their own."""
-    run_demo(settings_or_exit(data=data, host=host, port=port))
+    """Serve sample images and a synthetic ward from an archive of their own, with two users who may sign in."""
+    run_demo(settings_or_exit(data=data, host=host, port=port, auth=auth))

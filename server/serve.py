@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import ssl
+from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 import uvicorn
 
@@ -17,6 +20,13 @@ _KEEP_ALIVE_SECONDS = 75
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way get 30 seconds to end. Returns when all has been closed."""
     _hand_to_workers(settings)
+    tls: dict[str, Any] = {}
+    if settings.tls_certificate:
+        tls = {
+            "ssl_certfile": settings.tls_certificate,
+            "ssl_keyfile": settings.tls_key,
+            "ssl_context_factory": modern_tls,
+        }
     uvicorn.run(
         "server.app:from_environment",
         factory=True,
@@ -30,11 +40,19 @@ def run(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         log_level=settings.log_level,
+        forwarded_allow_ips=settings.proxies,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        ssl_certfile=settings.tls_certificate or None,
-        ssl_keyfile=settings.tls_key or None,
+        **tls,
     )
+
+
+def modern_tls(config: uvicorn.Config, made: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """TLS 1.2 or newer, and of 1.2 only ciphers that authenticate and forget their keys (RFC 9325 4.2)."""
+    context = made()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    return context
 
 
 def _hand_to_workers(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _PREFIX = "WEFT_"
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^?#\s]*)?")
+_PLACE = re.compile(r"([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[1-9]\d{0,4})?")
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -34,13 +38,16 @@ class Settings:
     """Worker processes that share one archive."""
     base_url: str = ""
     """The URL clients use, where a proxy stands before Weft; empty: taken from each request's Host header."""
-    auth: str = "off"
-    """`off` opens everything to whoever reaches the port, and so refuses any address but loopback."""
+    proxies: str = "127.0.0.1,::1"
+    """Comma-separated addresses or networks of proxies, whose word on who calls (X-Forwarded-For) is believed."""
+    auth: str = "smart"
+    """`smart`: nothing without a token; `off` opens everything to whoever reaches the port, which must be loopback."""
     encryption: str = "aes-256-gcm"
     """At rest: `aes-256-gcm`, `sm4-gcm` or `off`."""
     master_key_file: str = ""
     """Key file, made at first start with mode 0600; empty: `master.key` inside `data`."""
     tls_certificate: str = ""
+    """PEM file, with the chain; together with its key Weft speaks HTTPS itself, TLS 1.2 or newer."""
     tls_key: str = ""
     cors_origins: str = "local"
     """Comma-separated origins whose pages may call; `local` for those of this machine, `*` for any, empty for none."""
@@ -68,6 +75,54 @@ class Settings:
     """IANA name: of FHIR dates and search values that tell no zone of their own."""
     image_time_zone: str = "Asia/Shanghai"
     """IANA name: of images that state no offset from UTC, and of days and times in a timeline that state none."""
+    organization: str = "Weft"
+    """Name of the hospital, as sign-in pages and apps show it."""
+    organization_url: str = ""
+    """The hospital's own website, for apps that let patients find it; empty: this server."""
+    second_factor: str = "clinical"
+    """Who must sign in with a second factor: `clinical`, everybody who sees patients; `all`; or `off`."""
+    session_idle_minutes: int = 15
+    """A browser session ends after so long without use."""
+    session_hours: int = 12
+    """A browser session ends after so long in any case."""
+    registration: str = "off"
+    """Apps register themselves: `off`, with a `token`, or anybody (`approval`); all wait for an administrator."""
+    client_key_hosts: str = ""
+    """Comma-separated `host`, `host:port` or `*.domain`: private places that clients may publish their keys at."""
+    consent_policy: str = "all-normal"
+    """What holds where no consent speaks: `all-normal`, `basic-normal`, `break-glass-only` or `deny`."""
+    consent_purposes: str = "per-purpose"
+    """`per-purpose`: a consent speaks of the purposes it names; `whole`: what it does not permit is forbidden."""
+    custodian: str = ""
+    """Comma-separated references that mean this custodian in a Consent's organization; empty: every consent counts."""
+    consent_fault_roles: str = ""
+    """Comma-separated roles that go on with the purpose BTG while consents cannot be judged; empty: nobody does."""
+    unlabelled: str = "N"
+    """Confidentiality of what carries no label: `N` or `R`."""
+    audit_log: str = ""
+    """`file:///folder` or `mongodb://…/database` of the audit journal; empty: `audit` in `data`, or the records' own
+    database where that is MongoDB."""
+    audit_key_file: str = ""
+    """Key file that signs the audit journal, made at first start with mode 0600; empty: `audit.key` inside `data`."""
+    audit_witness: str = ""
+    """`file:///folder` or `s3://bucket/prefix`, best elsewhere: signed checkpoints of the journal are copied there."""
+    audit_retention_days: int = 2190
+    """Days for which the content of an audit event is kept, at least 180; its hash is kept for ever."""
+    audit_failure: str = "refuse"
+    """When the journal cannot be written: `refuse` answers 503, `proceed` goes on and writes it later."""
+    audit_syslog: str = ""
+    """`host:port` of an audit record repository that takes syslog over TLS (IHE ATNA ITI-20); empty: none."""
+    audit_syslog_authority: str = ""
+    """PEM file that vouches for the repository's certificate; empty: the authorities of this machine."""
+    audit_syslog_certificate: str = ""
+    """Certificate this server shows the repository, with its key; empty: none."""
+    audit_syslog_key: str = ""
+    audit_alert_patients: int = 200
+    """An alert is raised when one user reaches more patients than this within an hour; 0: never."""
+    audit_alert_refusals: int = 20
+    """An alert is raised when one user or address is refused more often than this within an hour; 0: never."""
+    audit_working_hours: str = ""
+    """`07:00-19:30`, in the time zone of images: access to patients outside raises an alert; empty: never."""
     log_level: str = "info"
 
     @property
@@ -82,23 +137,86 @@ class Settings:
     def key_file(self) -> Path:
         return Path(self.master_key_file) if self.master_key_file else self.data / "master.key"
 
+    @property
+    def audit_log_url(self) -> str:
+        if self.audit_log:
+            return self.audit_log
+        if self.records.startswith("mongodb"):
+            return self.records
+        return f"file://{(self.data / 'audit').resolve()}"
+
+    @property
+    def audit_key(self) -> Path:
+        return Path(self.audit_key_file) if self.audit_key_file else self.data / "audit.key"
+
+    @property
+    def scheme(self) -> str:
+        """What this process itself speaks."""
+        return "https" if self.tls_certificate else "http"
+
+    @property
+    def own_url(self) -> str:
+        """Where clients reach this server, as far as the settings tell."""
+        return self.base_url.rstrip("/") or f"{self.scheme}://{self.host}:{self.port}"
+
     def checked(self) -> Settings:
         """Itself, or `SettingsError`."""
-        if self.auth != "off":
-            raise SettingsError("WEFT_AUTH: only 'off' is known to this version")
-        if not _is_loopback(self.host):
-            raise SettingsError(
-                f"WEFT_HOST={self.host}: with WEFT_AUTH=off Weft only listens on loopback (127.0.0.1, ::1, localhost)"
-            )
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise SettingsError("WEFT_TLS_CERTIFICATE and WEFT_TLS_KEY go together: give both or neither")
+        self._reach_checked()
         if self.encryption not in ("aes-256-gcm", "sm4-gcm", "off"):
             raise SettingsError("WEFT_ENCRYPTION: one of aes-256-gcm, sm4-gcm, off")
         if not 1 <= self.workers <= 256:
             raise SettingsError("WEFT_WORKERS: 1 to 256")
         if self.query_limit < 1:
             raise SettingsError("WEFT_QUERY_LIMIT: at least 1")
+        self._sign_in_checked()
+        self._trust_checked()
         return self._fhir_checked()
+
+    def _reach_checked(self) -> None:
+        """Without sign-in only this machine may call; with it, nothing goes over a network in the clear."""
+        if self.auth not in ("smart", "off"):
+            raise SettingsError("WEFT_AUTH: smart or off")
+        if self.base_url and not _BASE_URL.fullmatch(self.base_url):
+            raise SettingsError("WEFT_BASE_URL: https://host, or http://host, perhaps with a path, without ? and #")
+        if is_loopback(self.host):
+            return
+        if self.auth == "off":
+            raise SettingsError(
+                f"WEFT_HOST={self.host}: with WEFT_AUTH=off Weft only listens on loopback (127.0.0.1, ::1, localhost)"
+            )
+        if not self.tls_certificate and not self.base_url.startswith("https://"):
+            raise SettingsError(
+                f"WEFT_HOST={self.host}: tokens and passwords must not travel in the clear. Give WEFT_TLS_CERTIFICATE"
+                " and WEFT_TLS_KEY, or, where a proxy speaks HTTPS before Weft, WEFT_BASE_URL=https://…"
+            )
+
+    def _sign_in_checked(self) -> None:
+        if self.second_factor not in ("clinical", "all", "off"):
+            raise SettingsError("WEFT_SECOND_FACTOR: clinical, all or off")
+        if min(self.session_idle_minutes, self.session_hours) < 1:
+            raise SettingsError("WEFT_SESSION_IDLE_MINUTES and WEFT_SESSION_HOURS: at least 1")
+        if self.registration not in ("off", "token", "approval"):
+            raise SettingsError("WEFT_REGISTRATION: off, token or approval")
+
+    def _trust_checked(self) -> None:
+        if self.consent_policy not in ("all-normal", "basic-normal", "break-glass-only", "deny"):
+            raise SettingsError("WEFT_CONSENT_POLICY: all-normal, basic-normal, break-glass-only or deny")
+        if self.consent_purposes not in ("per-purpose", "whole"):
+            raise SettingsError("WEFT_CONSENT_PURPOSES: per-purpose or whole")
+        if self.unlabelled not in ("N", "R"):
+            raise SettingsError("WEFT_UNLABELLED: N or R")
+        if self.audit_failure not in ("refuse", "proceed"):
+            raise SettingsError("WEFT_AUDIT_FAILURE: refuse or proceed")
+        if self.audit_syslog and not _PLACE.fullmatch(self.audit_syslog):
+            raise SettingsError("WEFT_AUDIT_SYSLOG: host or host:port")
+        if self.audit_working_hours and not _HOURS.fullmatch(self.audit_working_hours):
+            raise SettingsError("WEFT_AUDIT_WORKING_HOURS: such as 07:00-19:30")
+        if min(self.audit_alert_patients, self.audit_alert_refusals) < 0:
+            raise SettingsError("WEFT_AUDIT_ALERT_PATIENTS and WEFT_AUDIT_ALERT_REFUSALS: 0 or more")
+        if self.audit_retention_days < 180:
+            raise SettingsError("WEFT_AUDIT_RETENTION_DAYS: at least 180 (six months)")
 
     def _fhir_checked(self) -> Settings:
         if self.references not in ("free", "enforced"):
@@ -142,7 +260,7 @@ def _parse(name: str, kind: str, text: str) -> Any:
     return Path(text) if kind == "Path" else text
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

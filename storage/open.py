@@ -10,14 +10,19 @@ import ipaddress
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from storage.encryption.blobs import EncryptedBlobs
+from storage.encryption.bodies import ClearBodies, SealedBodies
 from storage.encryption.ciphers import Algorithm, algorithm_named
 from storage.encryption.keys import open_keys
 from storage.encryption.records import EncryptedRecords
 from storage.errors import Damaged, StoreUnavailable, VersionConflict
 from storage.filesystem.blobs import FolderBlobs
+from storage.filesystem.journal import FolderJournal
+from storage.filesystem.witness import FolderWitness
+from storage.journal import Journal, OpenedJournal, Witness
 from storage.ports import Blobs, Put, Records, Threads
 from storage.sqlite.records import SqliteRecords
 
@@ -54,6 +59,53 @@ async def open_stores(records_url: str, blobs_url: str, *, encryption: str, key_
     except BaseException:
         await stores.close()
         raise
+
+
+async def open_journal(url: str, *, encryption: str, key_file: Path, threads: Threads) -> OpenedJournal:
+    """Open the journal after the stores, whose key file it shares; errors as `open_stores`."""
+    journal = await _open_journal(url, threads)
+    try:
+        if encryption == "off":
+            return OpenedJournal(journal, ClearBodies())
+        keys = await threads.io(open_keys, key_file, may_create=False)
+        return OpenedJournal(journal, SealedBodies(keys, algorithm_named(encryption)))
+    except BaseException:
+        await journal.close()
+        raise
+
+
+async def open_witness(url: str, threads: Threads) -> Witness | None:
+    """The place where copies of checkpoints go; an empty URL means none."""
+    if not url:
+        return None
+    scheme = urlsplit(url).scheme
+    if scheme == "file":
+        root = _absolute(url)
+        await threads.io(_make_folder, root)
+        return FolderWitness(root, threads)
+    if scheme == "s3":
+        try:
+            from storage.s3.blobs import bucket_store
+            from storage.s3.witness import S3Witness
+        except ImportError as error:
+            raise _lacking("a witness in S3 needs an extra", "'weft[s3]'", error) from error
+        return S3Witness(bucket_store(**_bucket(urlsplit(url))))
+    raise ValueError(f"audit witness: scheme {scheme!r} is not known; use file:///path or s3://bucket/prefix")
+
+
+async def _open_journal(url: str, threads: Threads) -> Journal:
+    scheme = urlsplit(url).scheme
+    if scheme == "file":
+        root = _absolute(url)
+        await threads.io(_make_folder, root)
+        return FolderJournal(root, threads)
+    if scheme in ("mongodb", "mongodb+srv"):
+        try:
+            from storage.mongo.journal import MongoJournal
+        except ImportError as error:
+            raise _lacking("a journal in MongoDB needs pymongo", "pymongo", error) from error
+        return MongoJournal(url)
+    raise ValueError(f"audit journal: scheme {scheme!r} is not known; use file:///path or mongodb://host/database")
 
 
 async def _sealed(stores: Stores, algorithm: Algorithm | None, key_file: Path, threads: Threads) -> Stores:
@@ -96,9 +148,7 @@ async def _open_records(url: str, threads: Threads) -> Records:
         try:
             from storage.mongo.records import MongoRecords
         except ImportError as error:
-            raise ValueError(
-                f"records in MongoDB need pymongo ({error.name} is missing): pip install pymongo"
-            ) from error
+            raise _lacking("records in MongoDB need pymongo", "pymongo", error) from error
         return MongoRecords(url)
     raise ValueError(f"records: scheme {scheme!r} is not known; use sqlite:///path or mongodb://host/database")
 
@@ -118,22 +168,29 @@ async def _open_bucket(url: SplitResult) -> Blobs:
     try:
         from storage.s3.blobs import S3Blobs, bucket_store
     except ImportError as error:
-        raise ValueError(f"blobs in S3 need an extra ({error.name} is missing): pip install 'weft[s3]'") from error
-    given = {name: values[-1] for name, values in parse_qs(url.query).items()}
-    if not url.netloc or not given.keys() <= {"endpoint", "region", "allow_http"}:
-        raise ValueError("blobs: s3://bucket/prefix takes endpoint, region and allow_http as its only parameters")
-    endpoint = given.get("endpoint")
-    blobs = S3Blobs(
-        bucket_store(
-            url.netloc,
-            url.path.strip("/"),
-            endpoint=endpoint,
-            region=given.get("region"),
-            allow_http=_may_be_plain(endpoint, given.get("allow_http") == "true"),
-        )
-    )
+        raise _lacking("blobs in S3 need an extra", "'weft[s3]'", error) from error
+    blobs = S3Blobs(bucket_store(**_bucket(url)))
     await blobs.check()
     return blobs
+
+
+def _bucket(url: SplitResult) -> dict[str, Any]:
+    """What `bucket_store` needs to know."""
+    given = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    if not url.netloc or not given.keys() <= {"endpoint", "region", "allow_http"}:
+        raise ValueError("s3://bucket/prefix takes endpoint, region and allow_http as its only parameters")
+    endpoint = given.get("endpoint")
+    return {
+        "bucket": url.netloc,
+        "prefix": url.path.strip("/"),
+        "endpoint": endpoint,
+        "region": given.get("region"),
+        "allow_http": _may_be_plain(endpoint, given.get("allow_http") == "true"),
+    }
+
+
+def _lacking(text: str, package: str, error: ImportError) -> ValueError:
+    return ValueError(f"{text} ({error.name} is missing): pip install {package}")
 
 
 def _may_be_plain(endpoint: str | None, is_allowed: bool) -> bool:

@@ -8,8 +8,8 @@ adapter is tested against it, so adapters cannot drift apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias, assert_never
 
@@ -23,10 +23,34 @@ class Equals:
     value: Key
 
 
+class _Hashed:
+    """Long terms, asked for again and again: the hash is worked out once."""
+
+    __slots__ = ()
+    _hash: int
+
+    def _kept_hash(self, *parts: object) -> int:
+        if not self._hash:
+            object.__setattr__(self, "_hash", hash((type(self), *parts)) or 1)
+        return self._hash
+
+
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(_Hashed):
     name: str
     values: tuple[Key, ...]
+    _hash: int = field(default=0, init=False, compare=False, repr=False)
+    _members: frozenset[Key] = field(default=frozenset(), init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self._kept_hash(self.name, self.values)
+
+    @property
+    def members(self) -> frozenset[Key]:
+        """The values, made a set at the first need."""
+        if self.values and not self._members:
+            object.__setattr__(self, "_members", frozenset(self.values))
+        return self._members
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +84,25 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class All(_Hashed):
     """Every term holds; `All(())` holds always."""
 
     terms: tuple[Predicate, ...]
+    _hash: int = field(default=0, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self._kept_hash(self.terms)
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class Any(_Hashed):
     """Some term holds; `Any(())` holds never."""
 
     terms: tuple[Predicate, ...]
+    _hash: int = field(default=0, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self._kept_hash(self.terms)
 
 
 Predicate: TypeAlias = Equals | OneOf | Between | Like | Exists | Not | All | Any
@@ -100,8 +132,8 @@ def matches(predicate: Predicate, keys: Keys) -> bool:
     match predicate:
         case Equals(name, value):
             return value in keys.get(name, frozenset())
-        case OneOf(name, values):
-            return not keys.get(name, frozenset()).isdisjoint(values)
+        case OneOf(name):
+            return not keys.get(name, frozenset()).isdisjoint(predicate.members)
         case Between(name, low, high):
             return any(_within(value, low, high) for value in keys.get(name, frozenset()))
         case Like(name, pattern):
@@ -117,6 +149,31 @@ def matches(predicate: Predicate, keys: Keys) -> bool:
             return any(matches(term, keys) for term in terms)
         case _:
             assert_never(predicate)
+
+
+def settled(predicate: Predicate, keys: Keys, names: Collection[str]) -> bool | None:
+    """What `matches` would say, told only the keys of some names; `None` where it takes others to know."""
+    match predicate:
+        case Not(term):
+            found = settled(term, keys, names)
+            return None if found is None else not found
+        case All(terms):
+            return _settled(terms, keys, names, by=False)
+        case Any(terms):
+            return _settled(terms, keys, names, by=True)
+        case _:
+            return matches(predicate, keys) if predicate.name in names else None
+
+
+def _settled(terms: Sequence[Predicate], keys: Keys, names: Collection[str], *, by: bool) -> bool | None:
+    """Of joined terms one may settle the whole; else all of them must be known."""
+    open_ = False
+    for term in terms:
+        found = settled(term, keys, names)
+        if found is by:
+            return by
+        open_ = open_ or found is None
+    return None if open_ else not by
 
 
 def _within(value: Key, low: Key | None, high: Key | None) -> bool:

@@ -8,6 +8,8 @@ carries are gone. Depth is bounded, because compilers recurse.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any as Any_
 from typing import assert_never
 
 from storage.query import (
@@ -29,9 +31,12 @@ MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
 MAX_DEPTH = 32
 """MongoDB refuses what nests deeper than 100 levels; each of ours may become three."""
 MAX_PATTERN = 4096
+_MANY = 128
+_LONG, _REMEMBERED_DEPTH = 12, 2
+"""Leaves that make a term long, and how deep in what is asked, itself new each time, long terms are remembered."""
 
 Known = Callable[[str], object]
-"""`None` for a name that no record carries."""
+"""`None` for a name that no record carries; one that is known stays so."""
 
 Leaf = Equals | OneOf | Between | Like | Exists
 
@@ -54,17 +59,74 @@ def check_keys(keys: Mapping[str, frozenset[Key]]) -> None:
                 raise ValueError("a number key needs more than 64 bits")
 
 
-def simplify(predicate: Predicate, known: Known, depth: int = 0) -> Predicate:
+def simplify(predicate: Predicate, known: Known, depth: int = 0, memo: Memo | None = None) -> Predicate:
     """The same meaning in the form described above; `ValueError` where nesting is too deep or a text no Unicode."""
+    if memo is not None and 0 < depth <= _REMEMBERED_DEPTH and isinstance(predicate, All | Any):
+        return _remembered(predicate, known, depth, memo)
     match predicate:
         case All(terms):
-            return _joined(All, Any, terms, known, _deeper(depth))
+            return _joined(All, Any, terms, known, _deeper(depth), memo)
         case Any(terms):
-            return _joined(Any, All, terms, known, _deeper(depth))
+            return _joined(Any, All, terms, known, _deeper(depth), memo)
         case Not(term):
             return _negated(simplify(term, known, _deeper(depth)))
         case _:
             return _leaf(predicate) if known(predicate.name) is not None else NOTHING
+
+
+class Memo:
+    """What was made of long terms, by the very objects they are: what limits an actor is asked for again and again."""
+
+    __slots__ = ("_entries", "_most")
+
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._entries: dict[int, tuple[Predicate, Any_]] = {}
+
+    def get(self, term: Predicate) -> Any_:
+        entry = self._entries.get(id(term))
+        return entry[1] if entry is not None and entry[0] is term else None
+
+    def keep(self, term: Predicate, made: Any_) -> None:
+        if len(self._entries) >= self._most:
+            self._entries.clear()
+        self._entries[id(term)] = (term, made)
+
+
+def is_long(predicate: Predicate) -> bool:
+    """Whether it takes longer to work on than to look up."""
+    weight, pending = 0, [predicate]
+    while pending and weight < _LONG:
+        each = pending.pop()
+        match each:
+            case All(terms) | Any(terms):
+                pending += terms
+            case Not(term):
+                pending.append(term)
+            case OneOf(_, values):
+                weight += 1 + len(values) // _LONG
+            case _:
+                weight += 1
+    return weight >= _LONG
+
+
+def _remembered(predicate: Predicate, known: Known, depth: int, memo: Memo) -> Predicate:
+    """As it was simplified before, unless a name that was not known then is by now."""
+    found: tuple[frozenset[str], Predicate] | None = memo.get(predicate)
+    if found is not None and all(known(name) is None for name in found[0]):
+        return found[1]
+    unknown: set[str] = set()
+
+    def noted(name: str) -> object:
+        number = known(name)
+        if number is None:
+            unknown.add(name)
+        return number
+
+    simple = simplify(predicate, noted, depth)
+    if is_long(predicate):
+        memo.keep(predicate, (frozenset(unknown), simple))
+    return simple
 
 
 def _deeper(depth: int) -> int:
@@ -79,11 +141,12 @@ def _joined(
     terms: tuple[Predicate, ...],
     known: Known,
     depth: int,
+    memo: Memo | None,
 ) -> Predicate:
     """`kind` of the terms: an inner `kind` is merged in, an empty `other` decides the whole."""
     kept: dict[Predicate, None] = {}
     for term in terms:
-        simple = simplify(term, known, depth)
+        simple = simplify(term, known, depth, memo)
         if type(simple) is kind:
             kept.update(dict.fromkeys(simple.terms))
         elif type(simple) is other and not simple.terms:
@@ -106,7 +169,7 @@ def _leaf(term: Leaf) -> Predicate:
         case Equals(_, value):
             return term if _holdable(value) else NOTHING
         case OneOf(name, values):
-            return _one_of(name, tuple(dict.fromkeys(value for value in values if _holdable(value))))
+            return _one_of(name, _different(values) if len(values) < _MANY else _many_different(values))
         case Between():
             return _between(term)
         case Like(name, pattern):
@@ -125,6 +188,14 @@ def _holdable(value: Key) -> bool:
         check_text(value)
         return True
     return MIN_NUMBER <= value <= MAX_NUMBER
+
+
+def _different(values: tuple[Key, ...]) -> tuple[Key, ...]:
+    return tuple(dict.fromkeys(value for value in values if _holdable(value)))
+
+
+_many_different = lru_cache(maxsize=128)(_different)
+"""A list this long is asked for again and again: it says whose records somebody may see."""
 
 
 def _one_of(name: str, values: tuple[Key, ...]) -> Predicate:

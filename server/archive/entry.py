@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from server.archive.growth import Placed, Plan, Present, existing, judge, plan
@@ -24,10 +25,17 @@ from server.archive.stage import Staged, StoreOutcome, stored_instance
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.errors import StorageError, StoreUnavailable, VersionConflict
-from storage.ports import BlobRef, Blobs, Bytes, Records
+from storage.ports import BlobRef, Blobs, Bytes, Put, Records
 
 ATTEMPTS = 20
 _log = logging.getLogger("weft.archive")
+
+Told: TypeAlias = Callable[[Sequence[Placed], Collection[str]], Awaitable[Sequence[Put]]]
+"""What goes into the commit beside the rows of these instances; the studies that were there before are named."""
+
+
+async def _nothing(placed: Sequence[Placed], known: Collection[str]) -> Sequence[Put]:
+    return ()
 
 
 class Entry:
@@ -43,7 +51,7 @@ class Entry:
         self._changed = changed
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def enter(self, group: Sequence[Staged]) -> list[StoreOutcome]:
+    async def enter(self, group: Sequence[Staged], told: Told = _nothing) -> list[StoreOutcome]:
         """The outcome of each; what succeeded is durable."""
         fresh: list[Staged] = list(group)
         try:
@@ -52,7 +60,7 @@ class Entry:
             settled = [each for each in group if each.instance.sop_instance_uid in there]
             await self.discard(settled)
             outcomes = [judge(each, there[each.instance.sop_instance_uid]) for each in settled]
-            return outcomes + (await self._enter_fresh(fresh) if fresh else [])
+            return outcomes + (await self._enter_fresh(fresh, told) if fresh else [])
         except StoreUnavailable as error:
             await self.discard(fresh)
             return [each.outcome(unavailable(error)) for each in group]
@@ -61,10 +69,10 @@ class Entry:
         """Remove the bytes of instances that were streamed into the store and will not be entered."""
         await self._delete(each.content for each in staged if isinstance(each.content, BlobRef))
 
-    async def _enter_fresh(self, fresh: Sequence[Staged]) -> list[StoreOutcome]:
+    async def _enter_fresh(self, fresh: Sequence[Staged], told: Told) -> list[StoreOutcome]:
         placed = await self._place(fresh)
         try:
-            made = await self._commit(placed)
+            made = await self._commit(placed, told)
         except Problem as problem:
             await self._delete(_blobs(placed))
             return [each.staged.outcome(problem) for each in placed]
@@ -90,14 +98,17 @@ class Entry:
             for each, ref, body in zip(fresh, refs_of_files, bodies, strict=True)
         ]
 
-    async def _commit(self, placed: Sequence[Placed]) -> Plan:
+    async def _commit(self, placed: Sequence[Placed], told: Told) -> Plan:
         async with self._holding({each.row.study_instance_uid for each in placed}):
             present = await self._present(placed, again=False)
             for attempt in range(ATTEMPTS):
                 made = await self._offload.cpu(plan, placed, present)
                 try:
                     if made.puts:
-                        await self._records.commit(made.puts)
+                        unused = {id(each) for each in made.unused}
+                        entered = [each for each in placed if id(each) not in unused]
+                        known = {record.id for record in present.studies}
+                        await self._records.commit([*made.puts, *await told(entered, known)])
                         self._changed()
                 except VersionConflict:
                     await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 5)))  # noqa: S311

@@ -3,31 +3,33 @@
 A query costs what its answer costs: keys say which rows match, in the order they are given, and the rows are stored
 ready to send. Attributes without a key are matched by reading rows, and attributes of an upper level by first finding
 the studies or series that have them; both are bounded, and beyond the bound the client is asked to narrow the query.
-What the actor may not see is taken out before any limit, offset or count.
+What the actor may not see is taken out before any limit, offset or count, and also out of what a study's row states of
+the series below it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from server.access.decision import AccessPoint
-from server.archive.result_rows import Shape, datasets, render
+from server.access.imaging import ImagingAccess, Visible
+from server.archive.partial import PartialStudies, partial_studies
+from server.archive.result_rows import Shape, datasets, parents, render
 from server.archive.rows import STUDY, revision_of
+from server.dicom.conditions import Condition, Either, Every, Literals
 from server.dicom.levels import UPPER, Level
 from server.dicom.matching import satisfies
+from server.dicom.patient_number import PATIENT_ID
 from server.dicom.query import Match, Query
 from server.dicom.query_index import Compiled, compile_query
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
+from server.kernel.trail import SILENT
 from storage.ports import Blobs, Cursor, Record, Records
 from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Order, Predicate
-
-IMAGING_STUDY = "ImagingStudy"
-"""The resource type access is asked about, at every level."""
 
 DEFAULT_LIMIT = 1000
 MOST_COUNTED = 100
@@ -60,29 +62,67 @@ class Found:
 class Finder:
     records: Records
     blobs: Blobs
-    access: AccessPoint
+    access: ImagingAccess
 
     async def find(
         self, context: Context, query: Query, *, study: str | None = None, series: str | None = None
     ) -> Found:
         """The rows that match, from `query.offset` on, at most `query.limit`; `study` and `series` as in the path."""
-        visible = await self.access.constrain(context, "search", IMAGING_STUDY)
-        if visible == NOTHING:
-            return Found([], 0, warnings=query.warnings)
-        search = _Search(self.records, self.blobs, query, visible, study, series)
+        visible = await self._visible(context, study)
+        await self.check(context, query)
+        partial = await partial_studies(self.records, visible)
+        search = _Search(self.records, self.blobs, query, visible.predicate, partial, study, series)
         found, remaining, is_exact = await search.page()
         in_path = frozenset(level for level, uid in ((Level.STUDY, study), (Level.SERIES, series)) if uid is not None)
         shape = Shape(query, in_path)
-        rows = await render(shape, found, self.records, self.blobs)
+        rows = await render(shape, found, partial.over(self.records), self.blobs)
+        if context.trail is not SILENT:
+            seen = tuple(dict.fromkeys(_studies_of(query.level, found)))
+            context.trail.touch(await self.access.subjects_of(seen))
         return Found(rows, remaining, is_exact, query.warnings)
+
+    async def check(self, context: Context, query: Query) -> None:
+        """FORBIDDEN for a search by a patient the actor has no right to ask about: that nothing is found would be no
+        answer to it."""
+        if await self.access.is_foreign(context, "search", patient_ids(query)):
+            context.trail.refuse("a search names a patient outside the actor's rights")
+            raise Problem(Kind.FORBIDDEN, "The search names another patient than those there is a right to.")
 
     async def state(self, context: Context, study: str) -> Hashable | None:
         """What answers about a study depend on beside the query; `None` when it is not there to be seen."""
-        visible = await self.access.constrain(context, "search", IMAGING_STUDY)
-        if visible == NOTHING:
-            return None
+        visible = await self._visible(context, study)
         found = await self.records.get(STUDY, (study,))
-        return (study, revision_of(found[0].body), visible) if found else None
+        if not found or visible.predicate == NOTHING:
+            return None
+        if context.trail is not SILENT:
+            context.trail.touch(await self.access.subjects(study))
+        return (study, revision_of(found[0].body), visible.predicate)
+
+    async def _visible(self, context: Context, study: str | None) -> Visible:
+        if study is None:
+            return await self.access.across(context, "search")
+        return await self.access.of_study(context, "search", study)
+
+
+def patient_ids(query: Query) -> list[str]:
+    """The Patient IDs that a query names whole."""
+    return [value for match in query.matches if match.path == (PATIENT_ID,) for value in _literals(match.condition)]
+
+
+def _literals(condition: Condition) -> Iterator[str]:
+    match condition:
+        case Literals(values):
+            yield from values
+        case Either(terms) | Every(terms):
+            for term in terms:
+                yield from _literals(term)
+        case _:
+            return
+
+
+def _studies_of(level: Level, found: Sequence[Record]) -> Iterator[str]:
+    for record in found:
+        yield record.id if level is Level.STUDY else parents(record.body)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +131,7 @@ class _Search:
     blobs: Blobs
     query: Query
     visible: Predicate
+    partial: PartialStudies
     study: str | None
     series: str | None
 
@@ -109,7 +150,7 @@ class _Search:
         more = True
         if limit:
             page = await self.records.find(level.value, predicate, order=self._order(level), skip=offset, limit=limit)
-            found, more = page.records, page.next is not None
+            found, more = self._shown(level, page.records), page.next is not None
         if not more:
             return found, 0, True
         most = offset + len(found) + MOST_COUNTED
@@ -162,7 +203,7 @@ class _Search:
         cursor: Cursor | None = None
         while True:
             page = await self.records.find(level.value, predicate, order=self._order(level), after=cursor, limit=_PAGE)
-            yield page.records
+            yield self._shown(level, page.records)
             cursor = page.next
             if cursor is None:
                 return
@@ -182,7 +223,11 @@ class _Search:
         if self.study is not None:
             terms.append(Equals(_UID_KEY[Level.STUDY], self.study))
         terms += [term for term in (predicate, self.visible) if term != EVERYTHING]
-        return terms[0] if len(terms) == 1 else All(tuple(terms))
+        whole = terms[0] if len(terms) == 1 else All(tuple(terms))
+        return self.partial.of(whole) if level is Level.STUDY else whole
+
+    def _shown(self, level: Level, records: list[Record]) -> list[Record]:
+        return self.partial.shown(records) if level is Level.STUDY else records
 
     def _order(self, level: Level) -> Sequence[Order]:
         """Newest studies first; series and instances of one study by number; across studies as the store keeps them."""

@@ -177,7 +177,8 @@ class _Growth:
                 series = self._series[series_uid]
                 row = _series_row(series_uid, series)
                 study.modalities.add(row.modality)
-                found.append(Put(SERIES, series_uid, row.encode(), row.keys(), expected=series.version))
+                keys = row.keys(study.attributes)
+                found.append(Put(SERIES, series_uid, row.encode(), keys, expected=series.version))
             whole = _study_row(uid, study)
             found.append(announcement(uid))
             found.append(Put(STUDY, uid, whole.encode(), whole.keys(), expected=study.version))

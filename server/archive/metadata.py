@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 import orjson
 
 from server.archive.rows import METADATA
-from storage.ports import BlobRef, Blobs, Records
+from storage.ports import BlobRef, Blobs, Record
 
 INLINE = 1 << 20
 """Longest metadata, in bytes, kept in the record itself."""
@@ -31,7 +32,13 @@ def pointed(body: bytes) -> BlobRef | None:
     return BlobRef(*orjson.loads(body[1:])) if body.startswith(_POINTER) else None
 
 
-async def load_metadata(records: Records, blobs: Blobs, ids: Sequence[str]) -> list[bytes]:
+class Rows(Protocol):
+    """As much of `Records` as answers are made from."""
+
+    async def get(self, collection: str, ids: Sequence[str]) -> list[Record]: ...
+
+
+async def load_metadata(records: Rows, blobs: Blobs, ids: Sequence[str]) -> list[bytes]:
     """The metadata of these instances as stored JSON, in the order asked; absent ones are left out."""
     bodies = [record.body for record in await records.get(METADATA, ids)]
     if not any(body.startswith(_POINTER) for body in bodies):

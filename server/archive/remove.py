@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive.entry import ATTEMPTS
 from server.archive.metadata import pointed
 from server.archive.outbox import announcement
@@ -28,12 +28,14 @@ from server.archive.rows import (
     StoredInstance,
     StudyRow,
 )
+from server.audit.writes import UNRECORDED, Deed, Writes
 from server.kernel.context import Context
 from server.kernel.ids import new_token
 from server.kernel.problem import Kind, Problem
+from server.kernel.trail import SILENT
 from storage.errors import StoreUnavailable, VersionConflict
 from storage.ports import BlobRef, Blobs, Delete, Put, Record, Records
-from storage.query import Equals, Predicate
+from storage.query import Equals, Predicate, matches
 
 _PAGE = 1000
 _log = logging.getLogger("weft.archive")
@@ -58,9 +60,18 @@ class Remover:
     """Removes what an actor may delete."""
 
     def __init__(
-        self, records: Records, blobs: Blobs, access: AccessPoint, changed: Callable[[], None] = lambda: None
+        self,
+        records: Records,
+        blobs: Blobs,
+        access: ImagingAccess,
+        changed: Callable[[], None] = lambda: None,
+        writes: Writes = UNRECORDED,
     ) -> None:
-        """`changed` is called after each removal: whoever reads the outbox in this process need not wait."""
+        """`changed` is called after each removal: whoever reads the outbox in this process need not wait.
+
+        `writes` gives the events that go into the commit.
+        """
+        self._writes = writes
         self._records = records
         self._blobs = blobs
         self._access = access
@@ -70,10 +81,18 @@ class Remover:
         self, context: Context, study: str, series: str | None = None, instance: str | None = None
     ) -> None:
         """Remove the study, or one series or one instance of it; `NOT_FOUND` where there is none to this actor."""
+        patients = () if context.trail is SILENT else await self._access.subjects(study)
+        what = "instance" if instance else "series" if series else "study"
+        deed = Deed("remove-part" if series else "remove", f"urn:oid:{study}", patients, what)
+        await self._remove(context, study, series, instance, deed)
+        context.trail.add(f"urn:oid:{study}", patients, what)
+
+    async def _remove(self, context: Context, study: str, series: str | None, instance: str | None, deed: Deed) -> None:
         for attempt in range(ATTEMPTS):
             removal = await self._removal(context, study, series, instance)
             try:
-                await self._records.commit([*removal.batch, announcement(study)])
+                told = self._writes.acts(context, [deed])
+                await self._records.commit([*removal.batch, announcement(study), *told])
             except VersionConflict:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 5)))  # noqa: S311
             else:
@@ -83,9 +102,12 @@ class Remover:
         raise Problem(Kind.BUSY, "Too many senders are changing this study at once.", retry_after=1)
 
     async def _removal(self, context: Context, uid: str, series: str | None, instance: str | None) -> _Removal:
+        visible = await self._access.of_study(context, "delete", uid)
         study = await self._study(uid)
-        if not (await self._access.decide(context, "delete", "ImagingStudy", study.row.keys())).allowed:
+        if not matches(visible.predicate, study.row.keys()) or f"{uid}/{series}" in visible.barred:
             raise _not_found()
+        if series is None and visible.barred:
+            raise Problem(Kind.FORBIDDEN, "A part of this study is out of reach, so it is not deleted as a whole.")
         if series is None:
             gone = await self._instances(Equals("StudyInstanceUID", uid))
             return await self._without(study, set(study.series), gone, Equals("StudyInstanceUID", uid))
@@ -140,7 +162,7 @@ class Remover:
         smaller = replace(row, instance_count=row.instance_count - 1, sop_classes=classes)
         remaining = {other: row for other, (row, _) in study.series.items()} | {series: smaller}
         batch = _deletes([one])
-        batch.append(Put(SERIES, series, smaller.encode(), smaller.keys(), expected=version))
+        batch.append(Put(SERIES, series, smaller.encode(), smaller.keys(study.row.attributes), expected=version))
         batch.append(_study_act(study, remaining))
         metadata = [ref for record in await self._records.get(METADATA, [uid]) if (ref := pointed(record.body))]
         return _Removal(batch, [one.blob, *metadata])

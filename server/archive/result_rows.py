@@ -14,13 +14,13 @@ from functools import lru_cache
 from typing import Any
 
 from server.archive import rows
-from server.archive.metadata import load_metadata
+from server.archive.metadata import Rows, load_metadata
 from server.dicom import stored_json
 from server.dicom.dictionary import vr_of
 from server.dicom.levels import ALWAYS, UPPER, WHERE_KNOWN, Level, in_order
 from server.dicom.matching import matching_items
 from server.dicom.query import Match, Query
-from storage.ports import Blobs, Record, Records
+from storage.ports import Blobs, Record
 
 _PARSED_AT_ONCE = 50
 _EMPTY = re.compile(rb'"([0-9A-F]{8})":\{"vr":"[A-Z]{2}"\}')
@@ -76,7 +76,7 @@ class Shape:
         )
 
 
-async def render(shape: Shape, found: Sequence[Record], records: Records, blobs: Blobs) -> list[bytes]:
+async def render(shape: Shape, found: Sequence[Record], records: Rows, blobs: Blobs) -> list[bytes]:
     """One stored JSON object per record, in their order."""
     if shape.is_ready:
         return [rows.default_json(record.body) for record in found]
@@ -95,7 +95,7 @@ async def render(shape: Shape, found: Sequence[Record], records: Records, blobs:
 
 
 async def datasets(
-    level: Level, matches: Sequence[Match], found: Sequence[Record], records: Records, blobs: Blobs
+    level: Level, matches: Sequence[Match], found: Sequence[Record], records: Rows, blobs: Blobs
 ) -> list[Row]:
     """What is stored of each record as far as these matches look at it: at most, of instances, the whole data set."""
     if level is not Level.INSTANCE:
@@ -121,7 +121,7 @@ def _full(body: bytes) -> bytes:
     return stored_json.encode(in_order({**stored_json.decode(default), **stored_json.decode(full)}))
 
 
-async def _details(shape: Shape, found: Sequence[Record], records: Records, blobs: Blobs) -> Mapping[str, Row]:
+async def _details(shape: Shape, found: Sequence[Record], records: Rows, blobs: Blobs) -> Mapping[str, Row]:
     """What is asked of these records beyond their default rows, by record id."""
     wanted = shape.query.returned(shape.level) - ALWAYS[shape.level].keys()
     if shape.level is not Level.INSTANCE:
@@ -133,12 +133,12 @@ async def _details(shape: Shape, found: Sequence[Record], records: Records, blob
     return await _metadata(found, records, blobs)
 
 
-async def _metadata(found: Sequence[Record], records: Records, blobs: Blobs) -> Mapping[str, Row]:
+async def _metadata(found: Sequence[Record], records: Rows, blobs: Blobs) -> Mapping[str, Row]:
     whole = [stored_json.decode(each) for each in await load_metadata(records, blobs, [each.id for each in found])]
     return {str(dataset["00080018"]["Value"][0]): dataset for dataset in whole}
 
 
-async def _join(shape: Shape, found: Sequence[Record], records: Records) -> list[bytes]:
+async def _join(shape: Shape, found: Sequence[Record], records: Rows) -> list[bytes]:
     ready: dict[tuple[Level, str], bytes] = {}
     for level, uids in _uids_above(shape, found):
         ready.update(((level, each.id), rows.default_json(each.body)) for each in await records.get(level.value, uids))
@@ -165,7 +165,7 @@ def _uids_above(shape: Shape, found: Sequence[Record]) -> Iterator[tuple[Level, 
         yield level, list(dict.fromkeys(parents(record.body)[place] for record in found))
 
 
-async def _rows_above(shape: Shape, found: Sequence[Record], records: Records) -> dict[tuple[Level, str], Row]:
+async def _rows_above(shape: Shape, found: Sequence[Record], records: Rows) -> dict[tuple[Level, str], Row]:
     """What each study and series contributes to the rows below it."""
     contributed: dict[tuple[Level, str], Row] = {}
     for level, uids in _uids_above(shape, found):

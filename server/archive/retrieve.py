@@ -1,7 +1,8 @@
 """The retrieve service: finds instances an actor may read, and opens their files and metadata (PS3.18 10.4).
 
 What is stored is served: a file is copied from its blob, metadata from its record, and neither is parsed. An object
-that is absent and one the actor may not see give the same answer.
+that is absent and one the actor may not see give the same answer, after the same reads. A study of which a part is
+held back is not given out as a whole: whoever reads it must not take what is there for all there is.
 """
 
 from __future__ import annotations
@@ -9,22 +10,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess, Visible
 from server.archive.metadata import load_metadata
 from server.archive.rows import INSTANCE, STUDY, StoredInstance, revision_of
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.streams import Owning
+from server.kernel.trail import SILENT
 from storage.errors import NotFound
 from storage.ports import BlobRef, Blobs, Bytes, Cursor, Record, Records
-from storage.query import EVERYTHING, All, Equals, Order, Predicate
+from storage.query import EVERYTHING, NOTHING, All, Equals, Order, Predicate
 
 STREAMED = 4 << 20
 """Files longer than this are sent as they are read; shorter ones are held whole for a moment."""
 
 _PAGE = 1000
-_RESOURCE = "ImagingStudy"
 _ORDER = (Order("InstanceOrder"),)
 
 
@@ -61,32 +62,46 @@ class ListedInstance:
 class Retriever:
     records: Records
     blobs: Blobs
-    access: AccessPoint
+    access: ImagingAccess
     offload: Offload
 
-    async def visible(self, context: Context) -> Predicate:
-        """Which instances the actor may read."""
-        return await self.access.constrain(context, "read", _RESOURCE)
+    async def visible(self, context: Context, study: str, series: str | None = None) -> Visible:
+        """What of the study or series the actor may read; FORBIDDEN for a study of which a part is held back."""
+        visible = await self.access.of_study(context, "read", study)
+        if series is None and visible.barred:
+            context.trail.add(f"urn:oid:{study}", await self.access.subjects(study))
+            context.trail.refuse("part of the study is held back")
+            raise Problem(Kind.FORBIDDEN, "This study is not given out as a whole; ask for its series.")
+        return visible
 
     async def instance(self, context: Context, study: str, series: str, uid: str) -> StoredInstance:
         """The instance, or NOT_FOUND; it must lie in the study and series named."""
-        visible = await self.visible(context)
-        if visible == EVERYTHING:
+        seen = (await self.visible(context, study, series)).predicate
+        if seen in (EVERYTHING, NOTHING):
             found = await self.records.get(INSTANCE, [uid])
         else:
-            found = (await self.records.find(INSTANCE, All((Equals("SOPInstanceUID", uid), visible)), limit=1)).records
+            found = (await self.records.find(INSTANCE, All((Equals("SOPInstanceUID", uid), seen)), limit=1)).records
         if found:
             instance = StoredInstance.decode(found[0].body)
-            if instance.series_instance_uid == series and instance.study_instance_uid == study:
+            is_here = instance.series_instance_uid == series and instance.study_instance_uid == study
+            if is_here and seen != NOTHING:
+                await self.note(context, study, "1 instance")
                 return instance
         raise Problem(Kind.NOT_FOUND, "No such instance in this series.")
 
     async def listed(self, context: Context, study: str, series: str | None = None) -> list[ListedInstance]:
         """The instances of a study or series in order, or NOT_FOUND when there is none."""
+        visible = await self.visible(context, study, series)
         found: list[ListedInstance] = []
-        async for page in self._pages(await self.visible(context), study, series):
+        async for page in self._pages(visible.predicate, study, series):
             found += [ListedInstance.of(StoredInstance.decode(record.body)) for record in page]
+        await self.note(context, study, f"{len(found)} instances")
         return found
+
+    async def note(self, context: Context, study: str, detail: str) -> None:
+        """Tell the trail that something of the study is given out."""
+        if context.trail is not SILENT:
+            context.trail.add(f"urn:oid:{study}", await self.access.subjects(study), detail)
 
     async def by_uid(self, uid: str) -> StoredInstance:
         """An instance that `listed` gave, with all that is known of it."""
@@ -95,10 +110,10 @@ class Retriever:
             raise Problem(Kind.NOT_FOUND, "The instance is no longer there.")
         return StoredInstance.decode(found[0].body)
 
-    async def revision(self, study: str) -> str:
+    async def revision(self, study: str, seen: Predicate) -> str:
         """The validator of everything derived from the study, or NOT_FOUND."""
         found = await self.records.get(STUDY, [study])
-        if not found:
+        if not found or seen == NOTHING:
             raise Problem(Kind.NOT_FOUND, "No such study.")
         return revision_of(found[0].body)
 
@@ -129,10 +144,11 @@ class Retriever:
     async def _pages(
         self, visible: Predicate, study: str, series: str | None, size: int = _PAGE
     ) -> AsyncIterator[list[Record]]:
-        predicate = _below(study, series, visible)
+        is_hidden = visible == NOTHING
+        predicate = _below(study, series, EVERYTHING if is_hidden else visible)
         after: Cursor | None = None
-        page = await self.records.find(INSTANCE, predicate, order=_ORDER, limit=size)
-        if not page.records:
+        page = await self.records.find(INSTANCE, predicate, order=_ORDER, limit=1 if is_hidden else size)
+        if not page.records or is_hidden:
             raise Problem(Kind.NOT_FOUND, "No such study." if series is None else "No such series in this study.")
         yield page.records
         while (after := page.next) is not None:

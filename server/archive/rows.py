@@ -20,6 +20,7 @@ from server.dicom import levels, stored_json
 from server.dicom.frames import EncapsulatedFrames, FrameIndex, NativeFrames
 from server.dicom.instance import BulkValue
 from server.dicom.levels import Level
+from server.dicom.patient_number import person_key
 from storage.ports import BlobRef, Index
 from storage.query import Key
 
@@ -62,7 +63,7 @@ class StudyRow:
         return _lines(orjson.dumps(head), _default(Level.STUDY, full), stored_json.encode(full))
 
     def keys(self) -> dict[str, frozenset[Key]]:
-        return levels.keys_of(Level.STUDY, {**self.attributes, **self._computed()})
+        return levels.keys_of(Level.STUDY, {**self.attributes, **self._computed()}) | person_key(self.attributes)
 
     def _computed(self) -> dict[str, Any]:
         return levels.computed_study(
@@ -99,8 +100,9 @@ class SeriesRow:
         full = levels.in_order({**self.attributes, **self._computed()})
         return _lines(orjson.dumps(head), _default(Level.SERIES, full), stored_json.encode(full))
 
-    def keys(self) -> dict[str, frozenset[Key]]:
-        keys = levels.keys_of(Level.SERIES, {**self.attributes, **self._computed()})
+    def keys(self, study: Mapping[str, Any]) -> dict[str, frozenset[Key]]:
+        """`study`: attributes of the study row, which tell whose the series is."""
+        keys = levels.keys_of(Level.SERIES, {**self.attributes, **self._computed()}) | person_key(study)
         keys["StudyInstanceUID"] = frozenset({self.study_instance_uid})
         return keys
 
@@ -167,7 +169,8 @@ class StoredInstance:
         return _lines(orjson.dumps(head), _default(Level.INSTANCE, row))
 
     def keys(self, attributes: Mapping[str, Any]) -> dict[str, frozenset[Key]]:
-        keys = levels.keys_of(Level.INSTANCE, {**attributes, **self._computed()})
+        """`attributes`: the whole data set."""
+        keys = levels.keys_of(Level.INSTANCE, {**attributes, **self._computed()}) | person_key(attributes)
         keys["StudyInstanceUID"] = frozenset({self.study_instance_uid})
         keys["SeriesInstanceUID"] = frozenset({self.series_instance_uid})
         return keys

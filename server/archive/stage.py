@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from server.archive.rows import FRAMES_INLINE, StoredInstance
@@ -101,26 +100,6 @@ class Staged:
 
 
 Examined: TypeAlias = Staged | StoreOutcome
-
-
-class StudyKeys(Mapping[str, frozenset[Key]]):
-    """The keys of an instance's study, for access decisions; computed only if a predicate looks at them."""
-
-    def __init__(self, attributes: Mapping[str, Any]) -> None:
-        self._attributes = attributes
-
-    @cached_property
-    def _keys(self) -> dict[str, frozenset[Key]]:
-        return levels.keys_of(Level.STUDY, self._attributes)
-
-    def __getitem__(self, name: str) -> frozenset[Key]:
-        return self._keys[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
 
 def examine_all(contents: Sequence[tuple[int, bytes]]) -> list[Examined]:

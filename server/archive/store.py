@@ -14,9 +14,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
+from server.archive.admission import Admission
 from server.archive.entry import Entry, unavailable
-from server.archive.stage import Examined, Staged, StoreOutcome, StudyKeys, check_study, examine_all, stage_stream
+from server.archive.stage import Examined, Staged, StoreOutcome, check_study, examine_all, stage_stream
+from server.audit.writes import UNRECORDED, Writes
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
@@ -73,12 +75,16 @@ class Store:
         self,
         records: Records,
         blobs: Blobs,
-        access: AccessPoint,
+        access: ImagingAccess,
         offload: Offload,
         settings: Settings,
         changed: Callable[[], None] = lambda: None,
+        writes: Writes = UNRECORDED,
     ) -> None:
+        """`writes` gives the events that go into the commits of a request."""
+        self.writes = writes
         self.access = access
+        self.records = records
         self.blobs = blobs
         self.offload = offload
         self.max_part = settings.max_part
@@ -90,14 +96,17 @@ class Store:
     ) -> list[StoreOutcome]:
         """The outcome of each instance, in their order; one that fails costs its neighbours nothing.
 
-        `study`: the only study instances may belong to. Raises only what `incoming` raises; instances then complete
-        may be stored or not.
+        `study`: the only study instances may belong to. Raises FORBIDDEN before anything is read where the actor may
+        store nothing, and what `incoming` raises; instances then complete may be stored or not.
         """
-        intake = _Intake(self, context, study)
+        admission = await Admission.of(self.records, self.access, context, self.writes)
+        intake = _Intake(self, admission, study)
         try:
             async for each in incoming:
                 await intake.take(each)
-            return await intake.finish()
+            outcomes = await intake.finish()
+            await admission.tell(outcomes)
+            return outcomes
         finally:
             await _finished(intake.close())
 
@@ -105,9 +114,9 @@ class Store:
 class _Intake:
     """One request on its way: instances being examined, the group they gather in, the group being entered."""
 
-    def __init__(self, store: Store, context: Context, study: str | None) -> None:
+    def __init__(self, store: Store, admission: Admission, study: str | None) -> None:
         self._store = store
-        self._context = context
+        self._admission = admission
         self._study = study
         self._outcomes: list[StoreOutcome] = []
         self._handful: list[tuple[int, bytes]] = []
@@ -208,9 +217,7 @@ class _Intake:
     async def _admit(self, staged: Staged) -> None:
         try:
             check_study(staged, self._study)
-            keys = StudyKeys(staged.study)
-            if not (await self._store.access.decide(self._context, "create", "ImagingStudy", keys)).allowed:
-                raise Problem(Kind.FORBIDDEN, "This instance may not be stored by who sent it.")
+            await self._admission.check(staged)
         except Problem as problem:
             await self._store.entry.discard([staged])
             self._let_go(staged.held)
@@ -224,7 +231,7 @@ class _Intake:
         """Start entering the group; the one before must be done, so that a request holds two at most."""
         await self._entered()
         if self._group:
-            self._entering = asyncio.create_task(self._store.entry.enter(self._group))
+            self._entering = asyncio.create_task(self._store.entry.enter(self._group, self._admission.events))
             self._entering_held = sum(each.held for each in self._group)
             self._group = []
 

@@ -1,6 +1,7 @@
 """One act worth remembering, in the terms FHIR AuditEvent (BALP) and the DICOM audit message share.
 
-Events are small and flat because one is made for each disclosure; what readers see is rendered from them later.
+Events are small and flat because one is made for each disclosure; what readers see is rendered from them later. Both
+structs are stored as arrays: a field may be added at the end, and none may be taken away or moved.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import msgspec
 
 
 class Entity(msgspec.Struct, frozen=True, array_like=True):
-    """What was touched: `kind` is one of `data`, `report`, `study`, `query`, `job`, `token`, `user`, `consent`, …"""
+    """What was touched: `kind` is one of `data`, `report`, `study`, `query`, `job`, `token`, `user`, `consent`, …
+
+    `server.audit.entities` has a row for each.
+    """
 
     kind: str
     reference: str
@@ -17,7 +21,7 @@ class Entity(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
-    """One event about at most one patient."""
+    """One act of one request; read by others as one event for each patient it touched."""
 
     code: str
     """`system#code` shorthand of the type: `rest`, `110112`, … (see `server.audit.codes`)."""
@@ -42,7 +46,14 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """Id of the authorization, never a token."""
     peer: str = ""
     patient: str = ""
-    """`Patient/3`."""
+    """`Patient/3`: whose data it was."""
     entities: tuple[Entity, ...] = ()
     query: str = ""
     """The raw request of a search."""
+    others: tuple[str, ...] = ()
+    """The other patients the same act touched, as a page of a search does; an event is rendered for each."""
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """All of them; one empty text where there is none, so that there is always something to render."""
+        return (self.patient, *self.others)

@@ -18,10 +18,11 @@ from server.bridge.body_sites import body_site, laterality
 from server.bridge.moments import Moment, moment
 from server.bridge.patient import SOURCE
 from server.bridge.person_name import display
-from server.bridge.texts import ACSN, DCM, clean, concepts, text
+from server.bridge.texts import ACSN, DCM, concepts
 from server.dicom import stored_json
 from server.dicom.dicom_json import first_value, whole_number
 from server.dicom.index_keys import values_at
+from server.dicom.plain_text import clean, text
 from server.fhir.json_form import Resource
 from storage.ports import Record
 
@@ -80,7 +81,7 @@ def imaging_study(study: ArchivedStudy, subject: Mapping[str, Any], endpoint: st
         meta={"source": SOURCE, "profile": [profile_url("imaging-study")]},
         identifier=[study_identifier(study.row.study_instance_uid), *_accession(attributes)],
         status="available",
-        modality=[_modality(each) for each in study.row.modalities],
+        modality=[_modality(each) for each in study.row.modalities or ("",)],
         subject=dict(subject),
         **_started(began),
         referrer={"display": referrer} if referrer else None,

@@ -1,7 +1,6 @@
 """The Patient a study is of: how its identifiers read in FHIR, and what a new one is made from.
 
-An issuer with a universal entity id is that OID; one with only a local name gets a system of ours made from the name;
-none at all means the site's own numbers. So the same number of two issuers is two patients, as it should be.
+Which system a number belongs to is told by `server.dicom.patient_number`.
 """
 
 from __future__ import annotations
@@ -9,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
-from urllib.parse import quote
 
 from profiles.china import citizen
-from profiles.packages.canonical import BASE, IDENTIFIER_TYPE, naming_url
+from profiles.packages.canonical import BASE, IDENTIFIER_TYPE
 from server.bridge.moments import birth_date
 from server.bridge.person_name import human_names
-from server.bridge.texts import text
 from server.dicom.dicom_json import first_value
 from server.dicom.index_keys import values_at
+from server.dicom.patient_number import ISSUER, ISSUER_QUALIFIERS, PATIENT_ID, system_of
+from server.dicom.plain_text import text
 from server.fhir.json_form import Resource
 
 SOURCE = BASE + "/bridge"
 """`meta.source` of what the bridge made."""
 
-PATIENT_ID, ISSUER, ISSUER_QUALIFIERS, OTHER_IDS = "00100020", "00100021", "00100024", "00101002"
-_ENTITY_ID, _ENTITY_TYPE = "00400032", "00400033"
+OTHER_IDS = "00101002"
 _SEXES = {"M": "male", "F": "female", "O": "other"}
 
 
@@ -41,23 +39,6 @@ def identifier(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
         "value": number,
     }
     return made | ({"assigner": {"display": issuer}} if issuer else {})
-
-
-def system_of(attributes: Mapping[str, Any]) -> str:
-    """Identifier.system of Patient ID, from its issuer."""
-    for qualifier in values_at((ISSUER_QUALIFIERS,), attributes)[:1]:
-        entity, kind = text(qualifier, _ENTITY_ID), text(qualifier, _ENTITY_TYPE)
-        if entity and kind == "ISO":
-            return f"urn:oid:{entity}"
-        if entity and kind == "URI":
-            return entity
-    return local_system(text(attributes, ISSUER))
-
-
-def local_system(issuer: str) -> str:
-    """The system of numbers whose issuer is known by a name only."""
-    name = quote(issuer.upper(), safe="")
-    return naming_url(f"patient-id/{name}" if name else "patient-id")
 
 
 def patient(attributes: Mapping[str, Any], today: date) -> Resource:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from profiles.china import names as chinese
-from server.bridge.texts import clean
 from server.dicom.names import GROUPS
+from server.dicom.plain_text import clean
 
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 

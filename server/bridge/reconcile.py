@@ -29,14 +29,15 @@ from server.fhir.index.splitting import escape
 from server.fhir.json_form import Resource, decode
 from server.fhir.repository import Repository
 from server.kernel.clock import Clock
-from server.kernel.context import INTERACTIONS, Actor, Context, Grant
+from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.errors import StoreUnavailable, VersionConflict
 from storage.ports import Delete, Put, Record, Records
 
 ENDPOINT_ID = "dicomweb"
-ACTOR = Actor("bridge", "imaging bridge", (Grant(INTERACTIONS),))
+GUARDED_ACCESS = "http://fhir.org/argonaut/smart-imaging/StructureDefinition/requires-access-token"
+ACTOR = Actor("bridge", "imaging bridge", (Grant(INTERACTIONS),), frozenset({SERVER}))
 _CONTEXT = Context(ACTOR, "bridge", "HOPERAT")
 _AT_ONCE = 8
 _log = logging.getLogger("weft.bridge")
@@ -54,7 +55,7 @@ UNHELD = Held()
 
 
 class Reconciler:
-    """`site`: the time zone of images that state none; `wado_url`: where they are retrieved."""
+    """`site`: the time zone of images that state none; `wado_url`: where they are retrieved, by who has a token."""
 
     def __init__(
         self,
@@ -65,6 +66,8 @@ class Reconciler:
         clock: Clock,
         site: tzinfo,
         wado_url: str,
+        *,
+        requires_token: bool = False,
     ) -> None:
         self._newcomers = Newcomers(records, repository, transactions, offload, clock, site)
         self._records = records
@@ -72,7 +75,7 @@ class Reconciler:
         self._offload = offload
         self._clock = clock
         self._site = site
-        self._wado_url = wado_url
+        self._endpoint = endpoint(wado_url, requires_token=requires_token)
         self._has_endpoint = False
 
     async def reconcile(self, study_instance_uid: str, held: Held = UNHELD) -> None:
@@ -129,7 +132,7 @@ class Reconciler:
         endpoint = f"Endpoint/{ENDPOINT_ID}"
         made = await self._offload.cpu(imaging_study, study, subject, endpoint, self._site)
         uid = study.row.study_instance_uid
-        target = memo.id if memo else await self._target(uid)
+        target = memo.id if memo else await self._target(uid, subject)
         digests = remembered(made, memo.digests if memo else {})
         # Kept before the resource is written: should the process end in between, what stands is still known as ours.
         known = [Put(MEMO, uid, replace(memo, digests=digests).body())] if memo else []
@@ -147,12 +150,19 @@ class Reconciler:
                 raise
             await self._repository.update(_CONTEXT, "ImagingStudy", target, with_id(made, target))
 
-    async def _target(self, uid: str) -> str:
-        """The id of a resource somebody else made for the study, else our own for it."""
+    async def _target(self, uid: str, subject: Mapping[str, Any]) -> str:
+        """The id of a resource somebody else made for the study, else our own for it.
+
+        A resource that says the study is of somebody else is left to itself: who may write one about a study must not
+        come by its images that way.
+        """
         own = study_identifier(uid)
         criteria = Criteria("ImagingStudy", (("identifier", f"{own['system']}|{own['value']}"),))
-        found = (await self._repository.match(_CONTEXT, criteria)).found
-        return found[0].id if found else resource_id(uid)
+        for found in (await self._repository.match(_CONTEXT, criteria)).found:
+            if is_of(decode(found.body), subject):
+                return found.id
+            _log.warning("%s claims a study for a patient whose it is not", found.reference)
+        return resource_id(uid)
 
     async def _remove(self, uid: str, memo: Memo | None, held: Held) -> None:
         """What the bridge made leaves with the study; what somebody else made is theirs. The patient stays."""
@@ -198,7 +208,7 @@ class Reconciler:
 
     async def _write_endpoint(self) -> None:
         if not self._has_endpoint:
-            await self._repository.update(_CONTEXT, "Endpoint", ENDPOINT_ID, endpoint(self._wado_url))
+            await self._repository.update(_CONTEXT, "Endpoint", ENDPOINT_ID, self._endpoint)
             self._has_endpoint = True
 
     async def _memo(self, uid: str) -> Memo | None:
@@ -216,12 +226,22 @@ class Reconciler:
             await self._records.commit(acts)
 
 
-def endpoint(wado_url: str) -> Resource:
-    """Where all studies are retrieved by WADO-RS: StudyInstanceUID and the rest are appended as PS3.18 10.4 says."""
+def is_of(study: Resource, subject: Mapping[str, Any]) -> bool:
+    """Whether the resource is about that patient, or which of several it is cannot be told."""
+    stated = study.get("subject", {}).get("reference")
+    return "reference" not in subject or stated == subject["reference"]
+
+
+def endpoint(wado_url: str, *, requires_token: bool) -> Resource:
+    """Where all studies are retrieved by WADO-RS: StudyInstanceUID and the rest are appended as PS3.18 10.4 says.
+
+    Retrieval takes the access token of the search that found the study, as SMART Imaging Access words it.
+    """
     return {
         "resourceType": "Endpoint",
         "id": ENDPOINT_ID,
         "meta": {"source": SOURCE},
+        "extension": [{"url": GUARDED_ACCESS, "valueBoolean": requires_token}],
         "status": "active",
         "connectionType": {
             "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",

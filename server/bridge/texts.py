@@ -1,19 +1,17 @@
-"""Texts and codes out of DICOM JSON, fit to be FHIR primitives."""
+"""Codes out of DICOM JSON as FHIR holds them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from server.dicom.dicom_json import text_of
 from server.dicom.index_keys import values_at
+from server.dicom.plain_text import text
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 SCT = "http://snomed.info/sct"
 ACSN = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
 
-_UNFIT = re.compile(r"[\x00-\x1f\x7f]+")
 _SYSTEMS = {
     "DCM": DCM,
     "SCT": SCT,
@@ -27,15 +25,6 @@ _SYSTEMS = {
 
 _CODE, _SCHEME, _MEANING, _SCHEME_UID = "00080100", "00080102", "00080104", "0008010C"
 _LONG_CODE, _URN_CODE = "00080119", "00080120"
-
-
-def clean(text: str) -> str:
-    """Without control characters and outer blanks."""
-    return " ".join(_UNFIT.sub(" ", text).split())
-
-
-def text(attributes: Mapping[str, Any], tag: str) -> str:
-    return clean(text_of(attributes, tag))
 
 
 def concepts(attributes: Mapping[str, Any], tag: str) -> list[dict[str, Any]]:

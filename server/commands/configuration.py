@@ -5,17 +5,22 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
 from server import settings as settings_module
 from server.assembly import Services, open_services
+from server.groundwork import Groundwork, open_groundwork
+from server.kernel.problem import Problem
 from server.settings import Settings, SettingsError, read_settings
+from server.smart.model import User
 from storage.errors import StorageError
+
+Closing = TypeVar("Closing", Services, Groundwork)
 
 USAGE = 2
 """Exit status when nothing was done."""
@@ -37,17 +42,26 @@ def settings_or_exit(**overrides: Any) -> Settings:
         fail(str(error))
 
 
+def opened(settings: Settings) -> AbstractAsyncContextManager[Services]:
+    """All services, closed in the end; settings that no store can be opened with are a `SettingsError`."""
+    return _closing(open_services(settings))
+
+
+def opened_ground(settings: Settings) -> AbstractAsyncContextManager[Groundwork]:
+    """Only stores, audit trail and authorization server."""
+    return _closing(open_groundwork(settings))
+
+
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Services]:
-    """The services, closed in the end; settings that no store can be opened with are a `SettingsError`."""
+async def _closing(opening: Awaitable[Closing]) -> AsyncIterator[Closing]:
     try:
-        services = await open_services(settings)
+        what = await opening
     except ValueError as error:
         raise SettingsError(str(error)) from error
     try:
-        yield services
+        yield what
     finally:
-        await services.close()
+        await what.close()
 
 
 @contextmanager
@@ -57,17 +71,20 @@ def failing_clearly() -> Iterator[None]:
         yield
     except (StorageError, SettingsError) as error:
         fail(str(error))
+    except Problem as problem:
+        fail(problem.text)
 
 
 def check_stores(settings: Settings) -> None:
-    """Open and close everything once: the first start makes its key here, and a wrong setting is told at once."""
+    """Open and close everything once: the first start makes its keys here, and a wrong setting is told at once."""
 
-    async def open_and_close() -> None:
-        async with opened(settings):
-            pass
+    async def open_and_close() -> bool:
+        async with opened(settings) as services:
+            return settings.auth == "off" or bool(await services.smart.store.every(User, limit=1))
 
     with failing_clearly():
-        asyncio.run(open_and_close())
+        if not asyncio.run(open_and_close()):
+            typer.echo("weft: nobody may sign in yet; weft user add --help tells how to let somebody in", err=True)
 
 
 def fail(text: str, status: int = USAGE) -> NoReturn:

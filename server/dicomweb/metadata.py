@@ -62,8 +62,9 @@ class RetrieveMetadata:
 
     async def _of_several(self, call: Call, study: str, series: str | None) -> Answer:
         media_type = require(accepted(call), media.METADATA).media_type
-        visible = await self.retriever.visible(call.context)
-        revision = await self.retriever.revision(study)
+        visible = (await self.retriever.visible(call.context, study, series)).predicate
+        revision = await self.retriever.revision(study, visible)
+        await self.retriever.note(call.context, study, "metadata")
         tag = weak_etag(revision, "m", _suffix(media_type))
         if visible == EVERYTHING and (answer := unchanged(call, tag)):
             return answer

@@ -81,6 +81,7 @@ class Search:
         media_type = _media_type(call)
         query = self._query(call, level)
         state = await self.finder.state(call.context, study)
+        await self.finder.check(call.context, query)
         if state is None:
             found = Found([], 0, warnings=query.warnings)
         else:

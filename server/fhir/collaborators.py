@@ -38,3 +38,32 @@ class Searcher(Protocol):
     async def predicate(self, context: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> Predicate:
         """The criteria over the keys of a resource, chains already resolved to ids."""
         ...
+
+
+class Redaction(Protocol):
+    """Takes out of what is shown what consents of some patients hold back."""
+
+    async def shown(self, context: Context, page: Sequence[Stored]) -> Sequence[Stored]:
+        """The page as this actor may see it; the same where nothing is held back."""
+        ...
+
+    async def guard(self, context: Context, current: Stored) -> None:
+        """`CONFLICT` where the actor would read this redacted: a change would lose what is not shown."""
+        ...
+
+    async def written(self, context: Context, stored: Stored) -> Stored | None:
+        """What a write may be answered with; `None` where its content may not be shown."""
+        ...
+
+
+class NoRedaction:
+    """All is shown as it is."""
+
+    async def shown(self, context: Context, page: Sequence[Stored]) -> Sequence[Stored]:
+        return page
+
+    async def guard(self, context: Context, current: Stored) -> None:
+        """Nothing is hidden, so nothing is lost."""
+
+    async def written(self, context: Context, stored: Stored) -> Stored | None:
+        return stored

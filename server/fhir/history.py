@@ -3,34 +3,38 @@
 Versions of one resource are numbered without gaps, so its history is read by number. Histories of many are read in the
 order of `lastUpdated`, up to the moment of the first page: later pages and the total tell of the same versions,
 whatever is written meanwhile.
+
+Who may see some resources only is told of those versions that could be seen (`server.fhir.past`): each is looked at, so
+a page may be short of what was asked for, and no total is told of many.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import msgspec
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from server.fhir.history_lists import listed
 from server.fhir.identity import is_id
 from server.fhir.index.moments import Span, span_of
-from server.fhir.reading import Reading, absent
+from server.fhir.reading import Reading, Right, absent
+from server.fhir.search.cursor import Cursors, Place
+from server.fhir.search.request import SearchRequest
 from server.fhir.stored import HISTORY, Stored, from_history
 from server.fhir.versions import ABSENT, standing
 from server.fhir.writing import AT
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Cursor, Records
-from storage.query import EVERYTHING, All, Any, Between, Exists, Order, Predicate
+from storage.query import EVERYTHING, NOTHING, All, Any, Between, Exists, Order, Predicate
 
 COUNT, MAX_COUNT = 50, 1000
 _MOST_COUNTED = 1_000_000
 _MOST_LISTED = 10_000
-_NEWEST = (Order(AT, descending=True),)
+_MOST_LOOKED_AT = 2000
+"""Versions looked at for one page of who may see some only."""
+_PURPOSE = "history"
+_HISTORY = SearchRequest(None, ())
 _ALWAYS = 1 << 62
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -53,11 +57,13 @@ class HistoryRequest:
 class HistoryPage:
     versions: list[Stored]
     total: int | None
-    """On all pages; `None` with `_at`, where each would have to be looked at, and from a million on."""
+    """On all pages; `None` with `_at` and for who sees some only, where each would have to be looked at, and from a
+    million on."""
     next: str | None
 
 
-class _Place(msgspec.Struct, array_like=True):
+@dataclass(frozen=True, slots=True)
+class _Place:
     """What a cursor holds: the newest moment told of, the total, and the store's own place or a version number."""
 
     until: int
@@ -85,65 +91,72 @@ def parse_history(pairs: Sequence[tuple[str, str]]) -> HistoryRequest:
 class History:
     """Reads histories."""
 
-    def __init__(self, records: Records, reading: Reading) -> None:
+    def __init__(self, records: Records, reading: Reading, cursors: Cursors) -> None:
         self._records = records
         self._reading = reading
+        self._cursors = cursors
 
     async def of_instance(
         self, context: Context, resource_type: str, resource_id: str, request: HistoryRequest
     ) -> HistoryPage:
         """`NOT_FOUND` where there never was such a resource."""
-        await self._reading.require(context, resource_type, resource_id)
+        right = await self._reading.permitted(context, "read", resource_type)
+        await self._reading.require(right, resource_id)
         if request.list_id is not None:
-            return await self._of_list(context, request, [resource_type], resource_id)
+            return await self._of_list(context, request, [right], resource_id)
         found = await standing(self._records, resource_type, resource_id)
         if found.last is None:
             raise absent(found, resource_type, resource_id)
-        place = _parsed(request.after) if request.after else None
+        place = self._place(context, request.after) if request.after else None
         newest = min(place.until, found.last.version) if place else found.last.version
         start = _number(place.place) if place else 0
         end = start + request.count
         ids = [f"{resource_type}/{resource_id}/{number}" for number in range(newest, 0, -1)]
-        if request.since is None and request.at is None:
+        if right.is_whole and request.since is None and request.at is None:
             total, page = len(ids), await self._versions(ids[start:end])
         else:
-            versions = await self._chosen(ids, request)
+            versions = await self._reading.seen(right, await self._chosen(ids, request))
             total, page = len(versions), versions[start:end]
-        following = _text(_Place(newest, total, str(end))) if request.count and end < total else None
-        return HistoryPage(page, total, following)
+        following = self._cursor(context, _Place(newest, total, str(end))) if request.count and end < total else None
+        return await self._shown(context, HistoryPage(page, total, following))
 
     async def of_type(self, context: Context, resource_type: str, request: HistoryRequest) -> HistoryPage:
-        predicate = await self._reading.permitted(context, "read", resource_type)
-        if predicate != EVERYTHING:
-            raise Problem(Kind.FORBIDDEN, "The history of all resources may not be seen by who asks for some.")
+        right = await self._reading.permitted(context, "search", resource_type)
         if request.list_id is not None:
-            return await self._of_list(context, request, [resource_type])
-        return await self._page(Exists(resource_type), resource_type, request)
+            return await self._of_list(context, request, [right])
+        page = await self._page(context, Exists(resource_type), resource_type, request, {resource_type: right})
+        return await self._shown(context, page)
 
     async def of_system(self, context: Context, resource_types: Sequence[str], request: HistoryRequest) -> HistoryPage:
-        """Of those types that the actor may read whole."""
-        allowed = [
-            each for each in resource_types if await self._reading.access.constrain(context, "read", each) == EVERYTHING
-        ]
+        """Of those types that the actor may search."""
+        rights = [await self._reading.right(context, "search", each) for each in resource_types]
+        allowed = [each for each in rights if each.predicate != NOTHING]
         if not allowed:
             raise Problem(Kind.FORBIDDEN, "The history may not be seen by who asks for it.")
         if request.list_id is not None:
             return await self._of_list(context, request, allowed)
-        among = EVERYTHING if len(allowed) == len(resource_types) else Any(tuple(Exists(each) for each in allowed))
-        return await self._page(among, AT, request)
+        is_all = len(allowed) == len(resource_types)
+        among = EVERYTHING if is_all else Any(tuple(Exists(each.type) for each in allowed))
+        page = await self._page(context, among, AT, request, {each.type: each for each in allowed})
+        return await self._shown(context, page)
+
+    async def _shown(self, context: Context, page: HistoryPage) -> HistoryPage:
+        return replace(page, versions=list(await self._reading.redaction.shown(context, page.versions)))
 
     async def _of_list(
-        self, context: Context, request: HistoryRequest, types: Sequence[str], only: str | None = None
+        self, context: Context, request: HistoryRequest, rights: Sequence[Right], only: str | None = None
     ) -> HistoryPage:
         """Versions of what a List names, worked out anew for each page up to the newest of the first."""
-        place = _parsed(request.after) if request.after else None
+        place = self._place(context, request.after) if request.after else None
         named = await listed(self._reading, context, request.list_id or "")
+        by_type = {each.type: each for each in rights}
         versions: list[Stored] = []
-        for each in named.of(types):
+        for each in named.of(list(by_type)):
             found = await standing(self._records, *each) if only in (None, each[1]) else ABSENT
             newest = found.last.version if found.last else 0
             ids = [f"{each[0]}/{each[1]}/{number}" for number in range(newest, 0, -1)]
-            versions += [one for one in await self._chosen(ids, request) if named.means(one)]
+            chosen = [one for one in await self._chosen(ids, request) if named.means(one)]
+            versions += await self._reading.seen(by_type[each[0]], chosen)
             if len(versions) > _MOST_LISTED:
                 raise _invalid("The history of so long a List is not told.", "too-costly")
         until = place.until if place else max((each.last_updated for each in versions), default=-1)
@@ -151,8 +164,9 @@ class History:
         versions.sort(key=lambda each: (-each.last_updated, each.reference, -each.version))
         start = _number(place.place) if place else 0
         end = start + request.count
-        following = _text(_Place(until, len(versions), str(end))) if request.count and end < len(versions) else None
-        return HistoryPage(versions[start:end], len(versions), following)
+        is_more = request.count and end < len(versions)
+        following = self._cursor(context, _Place(until, len(versions), str(end))) if is_more else None
+        return await self._shown(context, HistoryPage(versions[start:end], len(versions), following))
 
     async def _chosen(self, ids: Sequence[str], request: HistoryRequest) -> list[Stored]:
         """The versions of one resource that are asked for, newest first."""
@@ -160,31 +174,49 @@ class History:
         ends = [_ALWAYS, *(each.last_updated for each in versions)]
         return [each for each, end in zip(versions, ends, strict=False) if _is_asked(each, end, request)]
 
-    async def _page(self, among: Predicate, key: str, request: HistoryRequest) -> HistoryPage:
-        place = _parsed(request.after) if request.after else await self._begin(among, key, request)
+    async def _page(
+        self, context: Context, among: Predicate, key: str, request: HistoryRequest, rights: Mapping[str, Right]
+    ) -> HistoryPage:
+        is_whole = all(each.is_whole for each in rights.values())
+        place = (
+            self._place(context, request.after) if request.after else await self._begin(among, key, request, is_whole)
+        )
         if request.count == 0 or place.until < 0:
-            return HistoryPage([], place.total, None)
+            return HistoryPage([], place.total if is_whole else None, None)
         wanted = _within(among, key, request, place.until)
         cursor = Cursor(place.place) if place.place else None
         found: list[Stored] = []
+        looked = 0
         while True:
             limit = request.count - len(found)
             try:
                 page = await self._records.find(HISTORY, wanted, order=(Order(key, True),), after=cursor, limit=limit)
             except ValueError:
                 raise _invalid("The page does not exist.") from None
-            found += await self._current_then([from_history(record) for record in page.records], request)
+            versions = await self._current_then([from_history(record) for record in page.records], request)
+            found += versions if is_whole else await self._seen(versions, rights)
             cursor = page.next
-            if cursor is None or len(found) >= request.count:
+            looked += limit
+            if cursor is None or len(found) >= request.count or (not is_whole and looked >= _MOST_LOOKED_AT):
                 break
-        following = _text(_Place(place.until, place.total, cursor.text)) if cursor else None
-        return HistoryPage(found, place.total, following)
+        total = place.total if is_whole else None
+        following = self._cursor(context, _Place(place.until, total, cursor.text)) if cursor else None
+        return HistoryPage(found, total, following)
 
-    async def _begin(self, among: Predicate, key: str, request: HistoryRequest) -> _Place:
+    async def _seen(self, versions: Sequence[Stored], rights: Mapping[str, Right]) -> list[Stored]:
+        """In their order."""
+        seen: set[str] = set()
+        for resource_type in {each.type for each in versions}:
+            if (right := rights.get(resource_type)) is not None:
+                some = [each for each in versions if each.type == resource_type]
+                seen.update(each.versioned for each in await self._reading.seen(right, some))
+        return [each for each in versions if each.versioned in seen]
+
+    async def _begin(self, among: Predicate, key: str, request: HistoryRequest, is_whole: bool) -> _Place:
         newest = await self._records.find(HISTORY, among, order=(Order(key, True),), limit=1)
         until = from_history(newest.records[0]).last_updated if newest.records else -1
         total = None
-        if request.at is None:
+        if is_whole and request.at is None:
             wanted = _within(among, key, request, until)
             counted = await self._records.count(HISTORY, wanted, at_most=_MOST_COUNTED)
             total = counted if counted < _MOST_COUNTED else None
@@ -200,6 +232,15 @@ class History:
         followed = {each.reference + str(each.version): each.last_updated for each in await self._versions(ids)}
         ends = {each.versioned: followed.get(each.reference + str(each.version + 1), _ALWAYS) for each in before}
         return [each for each in versions if _is_asked(each, ends.get(each.versioned, _ALWAYS), request)]
+
+    def _cursor(self, context: Context, place: _Place) -> str:
+        """Sealed: the store's own place may lie at a version that is not shown."""
+        at = (place.until, -1 if place.total is None else place.total, place.place)
+        return self._cursors.seal(Place(_HISTORY, at, None), context.actor.id, _PURPOSE)
+
+    def _place(self, context: Context, text: str) -> _Place:
+        until, total, place = self._cursors.open(text, context.actor.id, _PURPOSE).at
+        return _Place(int(until), None if total == -1 else int(total), str(place))
 
     async def _versions(self, ids: Sequence[str]) -> list[Stored]:
         return [from_history(record) for record in await self._records.get(HISTORY, ids)] if ids else []
@@ -248,17 +289,6 @@ def _count(text: str | None) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise _invalid("_count is a number of resources.")
     return min(int(text), MAX_COUNT)
-
-
-def _text(place: _Place) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
-def _parsed(text: str) -> _Place:
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Place)
-    except (ValueError, binascii.Error, msgspec.DecodeError):
-        raise _invalid("The page does not exist.") from None
 
 
 def _number(text: str) -> int:

@@ -7,14 +7,13 @@ version or a deleted resource binds nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import cache
 
 from profiles.definitions import definitions
 from server.fhir.collaborators import Keys
 from server.fhir.json_form import Resource, walk
 from server.fhir.stored import collection
-from server.fhir.versions import standing_of
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Records
 from storage.query import All, Equals, Not, Predicate
@@ -26,6 +25,9 @@ _LOCAL = re.compile(r"([A-Za-z]{2,64})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-
 
 Named = tuple[str, str]
 """Type and id."""
+
+Visible = Callable[[str, Collection[str]], Awaitable[frozenset[str]]]
+"""Which of some ids of a type are there."""
 
 
 def local_targets(resource: Resource) -> set[Named]:
@@ -39,11 +41,15 @@ def local_targets(resource: Resource) -> set[Named]:
     return found
 
 
-async def check_targets(records: Records, resources: Iterable[Resource], written: set[Named], gone: set[Named]) -> None:
+async def check_targets(visible: Visible, resources: Iterable[Resource], written: set[Named], gone: set[Named]) -> None:
     """Raises `UNSUPPORTED` unless every target is there, or is among those written at the same time."""
     targets = {target for each in resources for target in local_targets(each)}
-    known = await standing_of(records, targets - written - gone)
-    missing = (targets & gone) | {named for named, standing in known.items() if standing.current is None}
+    asked: dict[str, set[str]] = {}
+    for kind, name in targets - written - gone:
+        asked.setdefault(kind, set()).add(name)
+    missing = targets & gone
+    for kind, names in asked.items():
+        missing |= {(kind, each) for each in names - await visible(kind, names)}
     if missing:
         issues = tuple(Issue(f"{kind}/{name} is not there.", None, "not-found") for kind, name in sorted(missing))
         raise Problem(Kind.UNSUPPORTED, "The resource refers to what is not there.", issues)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from profiles.definitions import definitions
+from server.fhir.access_marker import MARK
 from server.fhir.collaborators import Keys
 from server.fhir.index.drafts import Definition
 from server.fhir.index.in_force import (
@@ -27,7 +28,9 @@ from server.fhir.index.in_force import (
     read_in_force,
 )
 from server.fhir.json_form import Resource, decode, encode
+from server.fhir.series_labels import label_puts
 from server.fhir.stored import collection, from_record
+from server.fhir.writing import told
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.errors import VersionConflict
@@ -91,7 +94,7 @@ class Reindexer:
         while place.types:
             place = await self._page(place)
             yield Progress(place.types[0] if place.types else "", place.done, max(total, place.done))
-        await self._finish(wanted)
+        await self._finish(wanted, [MARK] if set(chosen) >= set(definitions().resource_types) else [])
 
     async def custom(self) -> list[Definition]:
         """The active SearchParameter resources there are."""
@@ -112,16 +115,16 @@ class Reindexer:
             await self._pause(2 * FOLLOWS_WITHIN)
         return wanted
 
-    async def _finish(self, wanted: tuple[Definition, ...]) -> None:
+    async def _finish(self, wanted: tuple[Definition, ...], others: Sequence[Put]) -> None:
         in_force, version = await read_in_force(self._records)
-        acts = [Delete(COLLECTION, PLACE, self._lock)]
+        acts: list[Put | Delete] = [Delete(COLLECTION, PLACE, self._lock), *others]
         if in_force != InForce(wanted, wanted):
             await self._record(InForce(wanted, wanted), version, acts)
         else:
             await self._commit(acts)
         await self._parameters.refresh(self._records)
 
-    async def _record(self, in_force: InForce, version: int, others: Sequence[Delete] = ()) -> None:
+    async def _record(self, in_force: InForce, version: int, others: Sequence[Put | Delete] = ()) -> None:
         await self._commit([Put(COLLECTION, PARAMETERS, in_force.encode(), expected=version), *others])
 
     async def _begin(self, types: tuple[str, ...], wanted: tuple[Definition, ...]) -> Place:
@@ -155,12 +158,15 @@ class Reindexer:
         raise Problem(Kind.BUSY, f"Resources of type {resource_type} change faster than they can be indexed.")
 
     def _puts(self, resource_type: str, found: Sequence[Record]) -> list[Put]:
-        return [self._rewritten(resource_type, each) for each in found]
+        return [put for each in found for put in self._rewritten(resource_type, each)]
 
-    def _rewritten(self, resource_type: str, record: Record) -> Put:
+    def _rewritten(self, resource_type: str, record: Record) -> list[Put]:
         stored = from_record(resource_type, record)
-        keys = self._keys(decode(stored.body), stored.last_updated)
-        return Put(collection(resource_type), record.id, record.body, keys, record.version)
+        resource = decode(stored.body)
+        keys = self._keys(resource, stored.last_updated)
+        body = told(stored, keys).record_body()
+        put = Put(collection(resource_type), record.id, body, keys, record.version)
+        return [put, *(label_puts(resource, self._keys) if resource_type == "ImagingStudy" else ())]
 
     def _put(self, place: Place) -> Put:
         return Put(COLLECTION, PLACE, msgspec.json.encode(place), expected=self._lock)

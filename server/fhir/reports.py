@@ -25,12 +25,12 @@ from server.fhir.conditional import GUARD
 from server.fhir.index.splitting import escape
 from server.fhir.json_form import Resource, decode
 from server.fhir.writing import Act, Change, Ruling
-from server.kernel.context import INTERACTIONS, Actor, Context, Grant
+from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Put, Records
 
 PROFILE = profile_url("imaging-report")
-_SYSTEM = Context(Actor("reports", "rules of reports", (Grant(INTERACTIONS),)), "reports")
+_SYSTEM = Context(Actor("reports", "rules of reports", (Grant(INTERACTIONS),), frozenset({SERVER})), "reports")
 _STAGES = {
     "registered": 0, "unknown": 0, "partial": 1, "preliminary": 1, "final": 2,
     "amended": 3, "corrected": 3, "appended": 3,

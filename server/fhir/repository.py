@@ -14,14 +14,13 @@ from server.fhir.conditional import parse_criteria
 from server.fhir.identity import check_conditions, check_id, new_id
 from server.fhir.json_form import Resource, malformed, reread
 from server.fhir.patched import check_patched
-from server.fhir.reading import absent
+from server.fhir.reading import Right, absent
 from server.fhir.stored import Stored, collection
 from server.fhir.versions import ABSENT, Standing
 from server.fhir.writing import Act, Change
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
 from storage.errors import VersionConflict
-from storage.query import Predicate
 
 
 class Repository(Committing):
@@ -40,7 +39,7 @@ class Repository(Committing):
     ) -> Written:
         """A new resource under an id of the server's; with criteria only where nothing matches them."""
         check_type(resource_type, resource)
-        predicate = await self.reading.permitted(context, "create", resource_type)
+        right = await self.reading.permitted(context, "create", resource_type)
         criteria = None if if_none_exist is None else parse_criteria(resource_type, if_none_exist)
 
         async def attempt() -> Written:
@@ -48,11 +47,12 @@ class Repository(Committing):
             if criteria is not None:
                 matched = await self.match(context, criteria)
                 if matched.only is not None:
+                    context.trail.add(matched.only.versioned, matched.only.patients, "matched")
                     return Written(matched.only, Status.MATCHED)
                 acts = (matched.guard,)
             micros = self.now()
             change = Change(resource_type, new_id(micros), resource, ABSENT, is_created=True)
-            return await self.write(context, predicate, change, micros, acts)
+            return await self.write(right, change, micros, acts)
 
         return await self.retried(attempt)
 
@@ -68,12 +68,12 @@ class Repository(Committing):
         """The resource under this id becomes what was sent; where there was none, or a deleted one, it is created."""
         check_type(resource_type, resource)
         check_own_id(resource, resource_id)
-        predicate = await self.reading.permitted(context, "update", resource_type)
+        right = await self.reading.permitted(context, "update", resource_type)
 
         async def attempt() -> Written:
-            found = await self.reading.standing(predicate, resource_type, resource_id)
+            found = await self.reading.standing(right, resource_id, is_put=True)
             check_conditions(found.version, if_match, if_none_match)
-            return await self.write(context, predicate, Change(resource_type, resource_id, resource, found), self.now())
+            return await self.write(right, Change(resource_type, resource_id, resource, found), self.now())
 
         return await self.retried(attempt)
 
@@ -89,14 +89,14 @@ class Repository(Committing):
         """Conditional update: the one match is updated; where there is none the resource is created."""
         check_type(resource_type, resource)
         criteria = parse_criteria(resource_type, query)
-        predicate = await self.reading.permitted(context, "update", resource_type)
+        right = await self.reading.permitted(context, "update", resource_type)
 
         async def attempt() -> Written:
             matched = await self.match(context, criteria)
             micros = self.now()
-            change = await self._conditional_change(predicate, matched.only, resource, micros)
+            change = await self._conditional_change(right, matched.only, resource, micros)
             check_conditions(change.standing.version, if_match, if_none_match)
-            return await self.write(context, predicate, change, micros, (matched.guard,))
+            return await self.write(right, change, micros, (matched.guard,))
 
         return await self.retried(attempt)
 
@@ -109,11 +109,11 @@ class Repository(Committing):
         if_match: str | None = None,
     ) -> Written:
         """The current version changed; `change` is run in a worker thread and gives a new resource."""
-        predicate = await self.reading.permitted(context, "update", resource_type)
+        right = await self.reading.permitted(context, "update", resource_type)
 
         async def attempt() -> Written:
-            found = await self.reading.standing(predicate, resource_type, resource_id)
-            return await self._patch(context, predicate, (resource_type, resource_id), found, change, if_match)
+            found = await self.reading.standing(right, resource_id)
+            return await self._patch(right, resource_id, found, change, if_match)
 
         return await self.retried(attempt)
 
@@ -127,14 +127,14 @@ class Repository(Committing):
     ) -> Written:
         """Conditional patch: `NOT_FOUND` where nothing matches."""
         criteria = parse_criteria(resource_type, query)
-        predicate = await self.reading.permitted(context, "update", resource_type)
+        right = await self.reading.permitted(context, "update", resource_type)
 
         async def attempt() -> Written:
             only = (await self.match(context, criteria)).only
             if only is None:
                 raise Problem(Kind.NOT_FOUND, f"No {resource_type} matches the criteria.")
-            found = await self.reading.standing(predicate, resource_type, only.id)
-            return await self._patch(context, predicate, (resource_type, only.id), found, change, if_match)
+            found = await self.reading.standing(right, only.id)
+            return await self._patch(right, only.id, found, change, if_match)
 
         return await self.retried(attempt)
 
@@ -142,14 +142,14 @@ class Repository(Committing):
         self, context: Context, resource_type: str, resource_id: str, if_match: str | None = None
     ) -> Stored | None:
         """The deletion, whether of now or of before; `None` where there never was such a resource."""
-        predicate = await self.reading.permitted(context, "delete", resource_type)
+        right = await self.reading.permitted(context, "delete", resource_type)
 
         async def attempt() -> Stored | None:
-            found = await self.reading.standing(predicate, resource_type, resource_id)
+            found = await self.reading.standing(right, resource_id)
             check_conditions(found.version, if_match, None)
             if found.current is None:
                 return found.deletion
-            [deletion] = await self.delete_all([Change(resource_type, resource_id, None, found)])
+            [deletion] = await self.delete_all(context, [Change(resource_type, resource_id, None, found)])
             return deletion
 
         return await self.retried(attempt)
@@ -159,52 +159,48 @@ class Repository(Committing):
     ) -> list[Stored]:
         """Conditional delete: the deletions made; several only where the server allows that."""
         criteria = parse_criteria(resource_type, query)
-        predicate = await self.reading.permitted(context, "delete", resource_type)
+        right = await self.reading.permitted(context, "delete", resource_type)
 
         async def attempt() -> list[Stored]:
             matched = await self.match(context, criteria, max(2, self.most_deleted + 1))
             if len(matched.found) > max(1, self.most_deleted):
                 raise Problem(Kind.PRECONDITION, *_several())
-            changes = [await self._deletion(predicate, each, if_match) for each in matched.found]
+            changes = [await self._deletion(right, each, if_match) for each in matched.found]
             if not changes:
                 check_conditions(None, if_match, None)
-            return await self.delete_all(changes, (matched.guard,))
+            return await self.delete_all(context, changes, (matched.guard,))
 
         return await self.retried(attempt)
 
-    async def _conditional_change(
-        self, predicate: Predicate, only: Stored | None, resource: Resource, micros: int
-    ) -> Change:
+    async def _conditional_change(self, right: Right, only: Stored | None, resource: Resource, micros: int) -> Change:
         resource_type, sent = resource["resourceType"], resource.get("id")
         if sent is not None:
             check_id(sent, f"{resource_type}.id")
         if only is not None:
             if sent not in (None, only.id):
                 raise Problem(Kind.INVALID, "The resource has another id than the one that matches the criteria.")
-            return Change(
-                resource_type, only.id, resource, await self.reading.standing(predicate, resource_type, only.id)
-            )
+            return Change(resource_type, only.id, resource, await self.reading.standing(right, only.id))
         if sent is None:
             return Change(resource_type, new_id(micros), resource, ABSENT, is_created=True)
-        return Change(resource_type, sent, resource, await self.reading.standing(predicate, resource_type, sent))
+        return Change(resource_type, sent, resource, await self.reading.standing(right, sent, is_put=True))
 
     async def _patch(
         self,
-        context: Context,
-        predicate: Predicate,
-        named: tuple[str, str],
+        right: Right,
+        resource_id: str,
         found: Standing,
         change: Callable[[Resource], Resource],
         if_match: str | None,
     ) -> Written:
         if found.current is None:
-            raise absent(found, *named)
+            raise absent(found, right.type, resource_id)
         check_conditions(found.version, if_match, None)
         resource = await self.offload.cpu(changed, found.current, change)
-        return await self.write(context, predicate, Change(*named, resource, found), self.now())
+        change_ = Change(right.type, resource_id, resource, found)
+        return await self.write(right, change_, self.now(), interaction="patch")
 
-    async def _deletion(self, predicate: Predicate, found: Stored, if_match: str | None) -> Change:
-        standing = await self.reading.standing(predicate, found.type, found.id)
+    async def _deletion(self, right: Right, found: Stored, if_match: str | None) -> Change:
+        standing = await self.reading.standing(right, found.id)
         check_conditions(standing.version, if_match, None)
         if standing.current is None:
             raise VersionConflict(collection(found.type), found.id)

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from profiles.findings import Severity
+from server.access.consent.source import Alert, warn
 from server.access.decision import AccessPoint
+from server.audit.writes import UNRECORDED, Writes
+from server.fhir.access_marker import has_access_keys
 from server.fhir.bundle.batch import Batches
 from server.fhir.bundle.transaction import Transactions
+from server.fhir.consents import ConsentRules
+from server.fhir.criteria import GranularCriteria
 from server.fhir.history import History
+from server.fhir.index.bases import Bases
 from server.fhir.index.reading import Reading
 from server.fhir.knowledge import Knowledge, KnowledgeFollower, knowledge_of
 from server.fhir.operations.catalogue import Catalogue, Operation
@@ -23,15 +29,18 @@ from server.fhir.operations.terminology import TerminologyOperations
 from server.fhir.operations.terminology_rows import TerminologyRows
 from server.fhir.operations.validate import ValidateOperation
 from server.fhir.patch.bundled import read_patch
+from server.fhir.redaction import ConsentRedaction
 from server.fhir.reports import ReportRules
 from server.fhir.repository import Repository
+from server.fhir.rules import RuleSet
 from server.fhir.search.request import Limits
 from server.fhir.search.searcher import Searcher
-from server.fhir.subscriptions.hosts import Hosts
+from server.fhir.series_labels import SeriesLabels
 from server.fhir.subscriptions.rules import SubscriptionRules
 from server.fhir.subscriptions.service import Subscriptions
 from server.fhir.writing import Writing
 from server.kernel.clock import Clock
+from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
 from storage.errors import VersionConflict
 from storage.ports import Put, Records
@@ -85,8 +94,15 @@ class FhirServices:
 
 
 async def open_fhir(
-    records: Records, access: AccessPoint, clock: Clock, offload: Offload, options: FhirOptions
+    records: Records,
+    access: AccessPoint,
+    clock: Clock,
+    offload: Offload,
+    options: FhirOptions,
+    alert: Alert = warn,
+    writes: Writes = UNRECORDED,
 ) -> FhirServices:
+    """`alert` is told of consents that are not understood; `writes` gives the events of what is written."""
     declared = Severity.ERROR if options.enforces_profiles else Severity.WARNING
     knowledge = knowledge_of(options.bases, options.zone, offload, declared)
     parameters = knowledge.parameters
@@ -96,6 +112,11 @@ async def open_fhir(
     def reading() -> Reading:
         return Reading(clock.now(), options.zone, options.bases, knowledge.terminology)
 
+    access.is_keyed = await has_access_keys(records)
+    access.criteria = GranularCriteria(lambda: parameters.registry, reading)
+    redaction = ConsentRedaction(
+        records, access.consents, access, offload, parameters.keys, Bases.of(options.bases).local
+    )
     searcher = Searcher(
         records,
         access,
@@ -103,9 +124,13 @@ async def open_fhir(
         reading,
         await cursor_secret(records),
         Limits(max_count=options.most_results),
+        redaction,
     )
-    validation, reports = SubscriptionRules(knowledge.validation, searcher), ReportRules(records, searcher)
-    writing = Writing(offload, validation, parameters, reports, keeps_references=options.enforces_references)
+    consents = ConsentRules(records, options.bases, options.zone, alert)
+    await consents.prepare()
+    rules = RuleSet((ReportRules(records, searcher), consents, SeriesLabels(parameters.keys)))
+    validation = SubscriptionRules(knowledge.validation, searcher)
+    writing = Writing(offload, validation, parameters, rules, keeps_references=options.enforces_references)
     repository = Repository(
         records,
         access,
@@ -116,6 +141,8 @@ async def open_fhir(
         enforces_references=options.enforces_references,
         most_deleted=options.most_deleted,
         committed=knowledge.committed,
+        writes=writes,
+        redaction=redaction,
     )
     return FhirServices(
         options=options,
@@ -123,7 +150,7 @@ async def open_fhir(
         following=following,
         searcher=searcher,
         repository=repository,
-        history=History(records, repository.reading),
+        history=History(records, repository.reading, searcher.cursors),
         transactions=Transactions(repository, read_patch),
         batches=Batches(repository, read_patch),
         clock=clock,

@@ -1,7 +1,9 @@
 """How a version of a resource lies in the records: a line of facts, then the JSON exactly as it is served.
 
-The line is `version micros`, both decimal, and `POST` after them where a create made the version: so a read sends
-ETag, Last-Modified and body without parsing JSON. A deletion is a version with an empty body.
+The line is `version micros`, both decimal, then `POST` where a create made the version, `L4` where it has a label of
+confidentiality, and the patients it is about. So a read sends ETag, Last-Modified and body without parsing JSON, most
+rights are judged without asking the index, and the audit trail knows whose it is. A deletion is a version with an empty
+body.
 
 Collections: `fhir-<Type>` holds the current version of each resource that is not deleted, under its logical id, with
 the keys of its search parameters; `fhir-history` holds every version, also the current one and deletions, under
@@ -15,7 +17,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from server.access.facets import LEVEL, PATIENT, SHARED
 from storage.ports import Record
+from storage.query import Key
+
+MOST_PATIENTS = 32
+"""So many of a resource's patients its line names at most."""
+TOLD = frozenset({PATIENT, SHARED, LEVEL})
+_ONE: frozenset[Key] = frozenset((1,))
 
 HISTORY = "fhir-history"
 DELETED = "fhir-deleted"
@@ -40,6 +49,10 @@ class Stored(NamedTuple):
     """JSON as it is served; empty for a deletion."""
     is_created: bool = False
     """Made by a create, where the server chose the id."""
+    patients: tuple[str, ...] = ()
+    """`Patient/3`: in whose compartments it is; of very many the first."""
+    level: int | None = None
+    """Of confidentiality, as `server.access.labels` counts them."""
 
     @property
     def method(self) -> str:
@@ -65,8 +78,24 @@ class Stored(NamedTuple):
         return f"{self.type}/{self.id}/_history/{self.version}"
 
     def record_body(self) -> bytes:
-        made = b" POST\n" if self.is_created else b"\n"
-        return b"%d %d" % (self.version, self.last_updated) + made + self.body
+        told = " ".join((f"{self.version} {self.last_updated}", *self._others()))
+        return told.encode() + b"\n" + self.body
+
+    def _others(self) -> tuple[str, ...]:
+        level = () if self.level is None else (f"L{self.level}",)
+        return ("POST", *level, *self.patients) if self.is_created else (*level, *self.patients)
+
+    @property
+    def access_keys(self) -> dict[str, frozenset[Key]] | None:
+        """Those of `TOLD`, which need no index; `None` where the line does not tell all."""
+        if len(self.patients) >= MOST_PATIENTS:
+            return None
+        keys: dict[str, frozenset[Key]] = {PATIENT: frozenset(self.patients)}
+        if len(self.patients) > 1:
+            keys[SHARED] = _ONE
+        if self.level is not None:
+            keys[LEVEL] = frozenset((self.level,))
+        return keys
 
     @property
     def last_updated_text(self) -> str:
@@ -92,8 +121,14 @@ def from_history(record: Record) -> Stored:
 
 def _parsed(resource_type: str, resource_id: str, body: bytes) -> Stored:
     facts, _, resource = body.partition(b"\n")
-    told = facts.split(b" ")
-    return Stored(resource_type, resource_id, int(told[0]), int(told[1]), resource, len(told) > 2)
+    version, micros, *others = facts.decode().split(" ")
+    if not others:
+        return Stored(resource_type, resource_id, int(version), int(micros), resource)
+    is_created = others[0] == "POST"
+    if is_created:
+        del others[0]
+    level = int(others.pop(0)[1:]) if others and others[0][0] == "L" else None
+    return Stored(resource_type, resource_id, int(version), int(micros), resource, is_created, tuple(others), level)
 
 
 def micros_of(moment: datetime) -> int:

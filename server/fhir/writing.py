@@ -13,10 +13,11 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from server.access.facets import LEVEL, PATIENT
 from server.fhir.collaborators import Indexer, Keys, Validation
 from server.fhir.json_form import Resource, encode, malformed, reread
 from server.fhir.references import REFERENCES, local_targets
-from server.fhir.stored import DELETED, HISTORY, Stored, collection, instant_text
+from server.fhir.stored import DELETED, HISTORY, MOST_PATIENTS, Stored, collection, instant_text
 from server.fhir.versions import Standing
 from server.kernel.offload import Offload
 from server.kernel.problem import Problem
@@ -109,7 +110,8 @@ def stamped(resource: Resource, resource_id: str, version: int, micros: int) -> 
 def draft(change: Change, micros: int) -> Draft:
     version, moment = change.standing.next_version(), change.standing.next_moment(micros)
     if change.resource is None:
-        return Draft(change, Stored(change.type, change.id, version, moment, b""), None)
+        patients = change.standing.last.patients if change.standing.last else ()
+        return Draft(change, Stored(change.type, change.id, version, moment, b"", False, patients), None)
     resource = stamped(change.resource, change.id, version, moment)
     stored = Stored(change.type, change.id, version, moment, encode(resource), change.is_created)
     return Draft(change, stored, resource)
@@ -164,7 +166,8 @@ class Writing:
         if each.resource is None:
             return Prepared(each.change, each.stored, {}, (*_deletion(each.change, each.stored), *others))
         keys = self.keys(each.resource, each.stored.last_updated)
-        return Prepared(each.change, each.stored, keys, (*_version(each.change, each.stored, keys), *others))
+        stored = told(each.stored, keys)
+        return Prepared(each.change, stored, keys, (*_version(each.change, stored, keys), *others))
 
     def keys(self, resource: Resource, micros: int) -> Keys:
         """What a current version is found by; those who index anew ask here too."""
@@ -172,6 +175,13 @@ class Writing:
         if self._keeps_references and (targets := local_targets(resource)):
             return {**keys, REFERENCES: frozenset(f"{kind}/{name}" for kind, name in targets)}
         return keys
+
+
+def told(stored: Stored, keys: Keys) -> Stored:
+    """With what its line tells of whose it is and how confidential."""
+    patients = sorted(map(str, keys.get(PATIENT, ())))[:MOST_PATIENTS]
+    level = next((int(each) for each in keys.get(LEVEL, ())), None)
+    return stored._replace(patients=tuple(patients), level=level)
 
 
 def is_light(resource: Resource | None) -> bool:

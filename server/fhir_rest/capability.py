@@ -20,6 +20,7 @@ from server.fhir.patched import UNPATCHED
 from server.fhir_rest.formats import Format
 from server.fhir_rest.patches import MEDIA_TYPES as PATCH_TYPES
 from server.http.surface import Endpoint
+from server.smart.site import Site
 
 DATE = "2026-11-22"
 """When the statement last changed in more than what a site configures."""
@@ -46,6 +47,8 @@ _NORMATIVE = frozenset({
     "Binary", "Bundle", "CapabilityStatement", "CodeSystem", "Observation", "OperationDefinition", "OperationOutcome",
     "Parameters", "Patient", "StructureDefinition", "ValueSet",
 })  # fmt: skip
+_SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
@@ -75,7 +78,7 @@ class Capabilities:
         included = _included_by(registry)
         rest = {
             "mode": "server",
-            "security": self._security(),
+            "security": self._security(base),
             "resource": [self._resource(each, registry, included) for each in types],
             "interaction": [{"code": code} for name in self._names(_SYSTEM_INTERACTIONS) for code in name],
             "searchParam": [_parameter(each) for each in registry.of("Resource") or _common(registry)],
@@ -104,10 +107,11 @@ class Capabilities:
         present = {row.name for row in self.rows}
         return [code for name, code in codes.items() if name in present]
 
-    def _security(self) -> dict[str, Any]:
+    def _security(self, base: str) -> dict[str, Any]:
         if self.policies.is_open:
             return {"cors": True, "description": "No sign-in: the server answers to this machine only."}
-        return {"cors": True}
+        service = {"coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR"}], "text": "SMART on FHIR"}
+        return {"extension": [_oauth_uris(Site.of_surface(base))], "cors": True, "service": [service]}
 
     def _resource(self, name: str, registry: Registry, included: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         parameters = registry.of(name)
@@ -141,6 +145,18 @@ class Capabilities:
         else:
             chosen = [row for row in rows if row.is_on(resource_type) and row.levels - {Level.SYSTEM}]
         return [{"name": row.name[1:], "definition": row.definition} for row in chosen]
+
+
+def _oauth_uris(site: Site) -> dict[str, Any]:
+    """Deprecated in favour of `.well-known/smart-configuration`, and all that some clients read."""
+    places = {
+        "authorize": site.oauth("authorize"),
+        "token": site.token,
+        "introspect": site.oauth("introspect"),
+        "revoke": site.oauth("revoke"),
+        "manage": site.oauth("account"),
+    }
+    return {"url": _OAUTH_URIS, "extension": [{"url": name, "valueUri": uri} for name, uri in places.items()]}
 
 
 def _head(kind: str, name: str, base: str) -> Resource:

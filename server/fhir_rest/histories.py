@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from profiles.definitions import definitions
 from server.fhir.history import History, HistoryPage, parse_history
 from server.fhir_rest.formats import CONTROLS, presentation
+from server.fhir_rest.noting import note_page
 from server.fhir_rest.pages import PAGE, answer_history
 from server.fhir_rest.routing import INSTANCE, TYPE
 from server.http.surface import Answer, Call, Endpoint
@@ -24,8 +25,8 @@ class Histories:
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
             Endpoint("history.instance", "GET", INSTANCE + "/_history", "read", self.of_instance, _CLAUSE),
-            Endpoint("history.type", "GET", TYPE + "/_history", "read", self.of_type, _CLAUSE),
-            Endpoint("history.system", "GET", "/_history", "read", self.of_system, _CLAUSE),
+            Endpoint("history.type", "GET", TYPE + "/_history", "search", self.of_type, _CLAUSE),
+            Endpoint("history.system", "GET", "/_history", "search", self.of_system, _CLAUSE),
         )
 
     async def of_instance(self, call: Call) -> Answer:
@@ -44,6 +45,7 @@ class Histories:
         return await self._answer(call, page, "")
 
     async def _answer(self, call: Call, page: HistoryPage, path: str) -> Answer:
+        note_page(call.context.trail, page.versions)
         used = tuple(pair for pair in call.query if pair[0] in _USED and pair[1])
         url = f"{call.base}{path}/_history"
         return await answer_history(page, presentation(call), self.offload, call.base, url, used)

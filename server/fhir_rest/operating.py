@@ -15,6 +15,7 @@ from server.fhir.search.request import SearchResult
 from server.fhir.stored import Stored
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.formats import CONTROLS, Presentation, presentation
+from server.fhir_rest.noting import note, note_parameters, note_result
 from server.fhir_rest.pages import answer_search
 from server.fhir_rest.prefer import preferences
 from server.fhir_rest.rendering import answer_resource, answer_stored
@@ -22,6 +23,7 @@ from server.fhir_rest.routing import INSTANCE, TYPE, VERSION
 from server.http.surface import Answer, Call, Endpoint, Handler
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
+from server.kernel.trail import Trail
 
 _CLAUSE = "R4 operations.html"
 _PATHS = {Level.SYSTEM: "", Level.TYPE: TYPE, Level.INSTANCE: INSTANCE, Level.VERSION: VERSION}
@@ -63,6 +65,7 @@ class Operating:
                 raise Problem(Kind.NOT_FOUND, f"There is no operation {name} on this type.")
             asked = presentation(call)
             answer = await row.handler(call.context, await self._invocation(call, level, name))
+            _note(call.context.trail, answer)
             return await self._answer(call, asked, answer, path.format_map(call.path))
 
         return invoke
@@ -72,6 +75,7 @@ class Operating:
         given = OperationParameters.of_query(pair for pair in call.query if pair[0] not in passed_over)
         body = await self._body(call)
         if body is not None and body.get("resourceType") == "Parameters":
+            note_parameters(call.context.trail, body)
             given, body = given.joined(OperationParameters.read(body)), None
         named = call.path
         return Invocation(
@@ -99,3 +103,10 @@ class Operating:
                 return await answer_stored(answer, asked, self.offload)
             case _:
                 return await answer_resource(answer, asked, self.offload)
+
+
+def _note(trail: Trail, answer: OperationAnswer) -> None:
+    if isinstance(answer, SearchResult):
+        note_result(trail, answer)
+    elif isinstance(answer, Stored):
+        note(trail, answer)

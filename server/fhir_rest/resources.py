@@ -14,6 +14,7 @@ from server.fhir.validation import Validation
 from server.fhir_rest import binary
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.formats import CONTROLS, Presentation, presentation
+from server.fhir_rest.noting import note
 from server.fhir_rest.patches import change_of
 from server.fhir_rest.prefer import Return, preferences
 from server.fhir_rest.rendering import answer_resource, answer_stored, validators
@@ -118,6 +119,7 @@ class Resources:
         return await self._deleted(call, asked, deletions)
 
     async def _version(self, call: Call, stored: Stored) -> Answer:
+        note(call.context.trail, stored)
         if stored.type == "Binary" and binary.is_wanted_raw(call):
             answer = binary.raw_answer(stored)
         else:
@@ -139,7 +141,10 @@ class Resources:
                 answer = await answer_resource(await self._told(written), asked, self.repository.offload, status)
                 answer.headers = validators(stored)
             case Return.REPRESENTATION | None:
-                answer = await answer_stored(stored, asked, self.repository.offload, status)
+                shown = await self.repository.reading.redaction.written(call.context, stored)
+                answer = Answer(status, headers=validators(stored))
+                if shown is not None:
+                    answer = await answer_stored(shown, asked, self.repository.offload, status)
         if written.status in (Status.CREATED, Status.MATCHED):
             answer.headers.append(("Location", f"{call.base}/{stored.versioned}"))
         return answer

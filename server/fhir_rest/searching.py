@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +11,7 @@ from server.fhir.search.request import Pairs, SearchRequest, SearchResult
 from server.fhir.search.searcher import Searcher
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.formats import presentation
+from server.fhir_rest.noting import note_form, note_result
 from server.fhir_rest.pages import PAGE, answer_search
 from server.fhir_rest.prefer import preferences
 from server.fhir_rest.routing import COMPARTMENT, TYPE
@@ -69,7 +71,9 @@ class Searching:
         return await self._search(call, *_compartment(call), await self._form(call))
 
     async def _form(self, call: Call) -> Pairs:
-        return tuple(await self.bodies.form(call))
+        form = tuple(await self.bodies.form(call))
+        note_form(call.context.trail, form)
+        return form
 
     async def _search(self, call: Call, resource_type: str | None, within: Compartment | None, form: Pairs) -> Answer:
         pairs = (*call.query, *form)
@@ -77,16 +81,31 @@ class Searching:
         request = SearchRequest(resource_type, pairs, within, preferences(call).is_strict)
         revision = await self.searcher.revision(call.context, request)
         key = ("fhir.search", revision, request, asked, call.base)
-        if revision is not None and (known := self.answers.get(key)) is not None:
+        if revision is not None and (known := self._known(call, key)) is not None:
             return Answer(200, known, asked.media_type, [("Vary", "Accept")])
         result = await self._found(call, request)
+        patients = note_result(call.context.trail, result)
         if result.request.pairs is not pairs:
             asked = presentation(call, (*result.request.pairs, *pairs))
         url = call.base + _path(resource_type, within)
         answer = await answer_search(result, asked, self.offload, call.base, url)
         if revision is not None and isinstance(answer.body, bytes):
-            self.answers.put(key, answer.body)
+            self._keep(call, key, answer.body, patients)
         return answer
+
+    def _known(self, call: Call, key: Hashable) -> bytes | None:
+        """An answer kept, of which is also known whose data it holds."""
+        known, patients = self.answers.get(key), self.answers.get((key, "patients"))
+        if known is None or patients is None:
+            return None
+        call.context.trail.touch(patients.decode().split())
+        return known
+
+    def _keep(self, call: Call, key: Hashable, body: bytes, patients: tuple[str, ...]) -> None:
+        """What consent left out of an answer is told each time it is given, so such answers are not kept."""
+        if not call.context.trail.hidden:
+            self.answers.put(key, body)
+            self.answers.put((key, "patients"), " ".join(patients).encode())
 
     async def _found(self, call: Call, request: SearchRequest) -> SearchResult:
         """The first page, or the one that a link of ours leads to."""

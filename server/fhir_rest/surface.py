@@ -56,8 +56,9 @@ class FhirRest:
         rows += Metadata(capabilities, self.answers, self.offload).endpoints()
         return (*rows, *self._bundles(rows), *self.exporting.endpoints())
 
-    def router(self) -> FhirRouter:
-        return FhirRouter(self.endpoints(), self.catalogue)
+    def router(self, others: Sequence[Endpoint] = ()) -> FhirRouter:
+        """`others` are rows below the FHIR base that are not of FHIR itself."""
+        return FhirRouter((*self.endpoints(), *others), self.catalogue)
 
     def _resources(self) -> tuple[Endpoint, ...]:
         bodies = Bodies(self.offload, self.longest)
@@ -72,4 +73,7 @@ class FhirRest:
         """What the entries of a bundle may ask for is everything else."""
         inner = FhirRouter(others, self.catalogue)
         bodies = Bodies(self.offload, self.longest)
-        return Bundles(self.transactions, self.batches, bodies, inner, self.offload, self.most_entries).endpoints()
+        redaction = self.repository.reading.redaction
+        return Bundles(
+            self.transactions, self.batches, bodies, inner, self.offload, self.most_entries, redaction
+        ).endpoints()

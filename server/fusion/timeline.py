@@ -155,7 +155,8 @@ class TimelineService:
         uid, named = _UID.fullmatch(reference), _STUDY.fullmatch(reference)
         if uid:
             pairs = (("identifier", f"urn:dicom:uid|urn:oid:{uid[2]}"), ("patient", f"Patient/{patient_id}"))
-            found = await self._searcher.matching(context, "ImagingStudy", pairs, 1)
+            matching = await self._searcher.matching(context, "ImagingStudy", pairs, 1)
+            found = list(await self._repository.reading.redaction.shown(context, matching))
         elif named:
             found = [await self._repository.read(context, "ImagingStudy", named[1])]
         else:
@@ -218,7 +219,7 @@ class TimelineService:
         if len(found) > MOST:
             text = "The timeline would be too long; ask for a shorter period or fewer codes."
             raise Problem(Kind.TOO_LARGE, text, (Issue(text, None, "too-costly"),))
-        return found
+        return list(await self._repository.reading.redaction.shown(context, found))
 
     def _put_together(
         self,

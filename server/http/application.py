@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from server.http.compression import compressed
 from server.http.cors import Cors
 from server.http.door import Door
-from server.http.routing import Router
+from server.http.routing import Match, Router
 from server.http.surface import Answer, Call, Endpoint, ProblemRenderer
 from server.kernel.answers import AnswerCache
 from server.kernel.context import Actor, Context
@@ -73,7 +73,7 @@ class SurfaceApplication:
         except ConnectionError:
             return
         if origin := call.header("origin"):
-            answer.headers += self._cors.headers(origin)
+            answer.headers += await self._cors.headers(origin, is_public=_is_public(call.endpoint))
         answer.headers.append(("X-Request-Id", request_id))
         if (correlation := call.header("x-request-id")) and _TOKEN.fullmatch(correlation):
             answer.headers.append(("X-Correlation-Id", correlation))
@@ -101,16 +101,22 @@ class SurfaceApplication:
             raise Problem(Kind.NOT_FOUND, "No resource has this path.")
         method = "GET" if call.method == "HEAD" else call.method
         endpoint = match.methods.get(method)
-        if method == "OPTIONS" and (preflight := self._cors.preflight(call, _methods(match.methods))):
+        if method == "OPTIONS" and (preflight := await self._preflight(call, match)):
             return preflight
         if endpoint is None:
             allow = {"Allow": ", ".join(_methods(match.methods))}
             if method == "OPTIONS":
                 return Answer(204, headers=list(allow.items()))
             raise Problem(Kind.METHOD_NOT_ALLOWED, f"{call.method} is not served here.", headers=allow)
-        call.path = match.path
+        call.path, call.endpoint = match.path, endpoint
         call.context = await self._door.enter(call, endpoint, call.context.request_id)
         return await self._through_door(call, endpoint)
+
+    async def _preflight(self, call: Call, match: Match) -> Answer | None:
+        """The answer to a preflight request of a page, or `None` where the call is none."""
+        asked = match.methods.get(call.header("access-control-request-method") or "")
+        call.endpoint = asked
+        return await self._cors.preflight(call, _methods(match.methods), is_public=_is_public(asked))
 
     async def _through_door(self, call: Call, endpoint: Endpoint) -> Answer:
         """The handler's answer or problem, once it is recorded."""
@@ -118,6 +124,11 @@ class SurfaceApplication:
             answer = await endpoint.handler(call)
         except Problem as problem:
             await self._door.leave(call, endpoint, problem)
+            raise
+        except ConnectionError:
+            raise
+        except Exception:
+            await self._door.leave(call, endpoint, Problem(Kind.FAULT, "Weft failed on this request."))
             raise
         try:
             await self._door.leave(call, endpoint, answer)
@@ -133,6 +144,11 @@ class SurfaceApplication:
         if not _HOST.fullmatch(host):
             raise Problem(Kind.INVALID, "The Host header is not a host name.")
         return f"{call.scope['scheme']}://{host}{_port_left_out(call, host)}{self._prefix}"
+
+
+def _is_public(endpoint: Endpoint | None) -> bool:
+    """What says only how to use the server is the same for everybody, so every page may read it."""
+    return endpoint is not None and endpoint.interaction == "capabilities"
 
 
 def _port_left_out(call: Call, host: str) -> str:

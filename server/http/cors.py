@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from server.http.surface import Answer, Call
@@ -24,22 +25,28 @@ _LOCAL_ORIGIN = re.compile(r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Origins that pages may call from: `*` stands for every one, `local` for those of this machine.
+    """Origins that pages may call from: `*` stands for every one, `local` for those of this machine; beside them those
+    that `is_registered` tells of, the origins of apps that were let in.
 
     No answer allows credentials, so a page acts with what it holds itself, never with a browser's cookies.
     """
 
     origins: frozenset[str]
+    is_registered: Callable[[str], Awaitable[bool]] | None = None
 
     @staticmethod
-    def parse(setting: str) -> Cors:
-        return Cors(frozenset(origin.strip().rstrip("/") for origin in setting.split(",") if origin.strip()))
+    def parse(setting: str, is_registered: Callable[[str], Awaitable[bool]] | None = None) -> Cors:
+        listed = frozenset(origin.strip().rstrip("/") for origin in setting.split(",") if origin.strip())
+        return Cors(listed, is_registered)
 
-    def headers(self, origin: str) -> list[tuple[str, str]]:
-        """What an answer to a page at `origin` carries; nothing where the origin is not allowed."""
-        if "*" in self.origins:
+    async def headers(self, origin: str, *, is_public: bool = False) -> list[tuple[str, str]]:
+        """What an answer to a page at `origin` carries; nothing where the origin is not allowed.
+
+        Every page may read what `is_public`: a document that is the same for everybody.
+        """
+        if is_public or "*" in self.origins:
             return [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED)]
-        if origin in self.origins or (LOCAL in self.origins and _LOCAL_ORIGIN.fullmatch(origin)):
+        if await self._allows(origin):
             return [
                 ("Access-Control-Allow-Origin", origin),
                 ("Access-Control-Expose-Headers", _EXPOSED),
@@ -47,12 +54,17 @@ class Cors:
             ]
         return []
 
-    def preflight(self, call: Call, methods: list[str]) -> Answer | None:
+    async def _allows(self, origin: str) -> bool:
+        if origin in self.origins or (LOCAL in self.origins and _LOCAL_ORIGIN.fullmatch(origin)):
+            return True
+        return self.is_registered is not None and await self.is_registered(origin)
+
+    async def preflight(self, call: Call, methods: list[str], *, is_public: bool = False) -> Answer | None:
         """The answer to a preflight request, or `None` when the call is none."""
         origin = call.header("origin")
         if origin is None or call.header("access-control-request-method") is None:
             return None
-        allowed = self.headers(origin)
+        allowed = await self.headers(origin, is_public=is_public)
         if not allowed:
             return Answer(403)
         return Answer(

@@ -40,7 +40,7 @@ class Answer:
 class Call:
     """One request as a handler sees it."""
 
-    __slots__ = ("_headers", "_query", "_receive", "base", "context", "path", "scope")
+    __slots__ = ("_headers", "_query", "_receive", "base", "context", "endpoint", "path", "scope")
 
     def __init__(
         self,
@@ -56,6 +56,8 @@ class Call:
         self.base = base
         """The absolute URL of the surface as the client sees it, without a final slash."""
         self.context = context
+        self.endpoint: Endpoint | None = None
+        """The row that answers, once it is found."""
         self._receive = receive
         self._headers: dict[str, str] | None = None
         self._query: list[tuple[str, str]] | None = None

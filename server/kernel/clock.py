@@ -15,3 +15,9 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def micros(clock: Clock) -> int:
+    """Now, in whole microseconds since 1970 UTC."""
+    moment = clock.now()
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond

@@ -5,6 +5,7 @@ Services note facts they have anyway (which resource, whose); they never wait he
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -22,10 +23,12 @@ class Note(NamedTuple):
 class Trail:
     """Facts of one request, in the order they came; empty for requests that touch no patient data."""
 
-    __slots__ = ("consents", "hidden", "notes", "query", "reason")
+    __slots__ = ("consents", "hidden", "is_kept", "notes", "patients", "query", "reason")
 
     def __init__(self) -> None:
         self.notes: list[Note] = []
+        self.patients: dict[str, None] = {}
+        """`Patient/3`: whose data an answer of many holds, where each single object would be too much to note."""
         self.query = ""
         """The raw query where it was sent in a body; else the surface knows it."""
         self.hidden: dict[str, int] = {}
@@ -34,9 +37,21 @@ class Trail:
         """`Consent/4`: those that narrowed or refused the act."""
         self.reason = ""
         """The true reason of a refusal; the answer may say less."""
+        self.is_kept = False
+        """Whether what was written has its events already, in the commit that wrote it."""
 
     def add(self, reference: str, patients: tuple[str, ...] = (), detail: str = "") -> None:
         self.notes.append(Note(reference, patients, detail))
+
+    def ask(self, query: str) -> None:
+        self.query = query
+
+    def touch(self, patients: Iterable[str]) -> None:
+        for each in patients:
+            self.patients[each] = None
+
+    def keep(self) -> None:
+        self.is_kept = True
 
     def hide(self, rule: str, count: int = 1) -> None:
         self.hidden[rule] = self.hidden.get(rule, 0) + count
@@ -54,6 +69,15 @@ class _Silent(Trail):
     __slots__ = ()
 
     def add(self, reference: str, patients: tuple[str, ...] = (), detail: str = "") -> None:
+        """Kept nowhere."""
+
+    def ask(self, query: str) -> None:
+        """Kept nowhere."""
+
+    def touch(self, patients: Iterable[str]) -> None:
+        """Kept nowhere."""
+
+    def keep(self) -> None:
         """Kept nowhere."""
 
     def hide(self, rule: str, count: int = 1) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from profiles.china import citizen
 from profiles.packages.canonical import IDENTIFIER_TYPE, profile_url
 from profiles.packages.patient import HEALTH_CARD, REPRESENTATION
-from server.bridge.patient import local_system
+from server.dicom.patient_number import local_system
 from server.fhir.json_form import Resource
 
 ISSUER = "WEFT-WARD"

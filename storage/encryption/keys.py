@@ -54,7 +54,7 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = _fingerprint(path)
+        self._seen = fingerprint(path)
         self._keys = _read(path)
 
     @property
@@ -73,7 +73,7 @@ class KeyRing:
 
     def _reload(self) -> None:
         with suppress(KeyFileError, OSError):
-            seen = _fingerprint(self._path)
+            seen = fingerprint(self._path)
             if seen != self._seen:
                 self._keys = _read(self._path)
                 self._seen = seen
@@ -84,7 +84,7 @@ def open_keys(path: Path, *, may_create: bool = True) -> KeyRing:
     try:
         if may_create and not path.exists():
             with suppress(FileExistsError):
-                _publish(path, _encoded(_new_keys()), replacing=False)
+                publish(path, _encoded(_new_keys()), replacing=False)
         return KeyRing(path)
     except FileNotFoundError as error:
         raise KeyFileError(f"key file {path} is missing: nothing stored can be read without it; restore it") from error
@@ -96,7 +96,7 @@ def rotate_data_key(path: Path) -> str:
     """Make a new data key the active one and give its id; what older keys sealed stays readable."""
     keys = _read(path)
     fresh = _new_data_key()
-    _publish(
+    publish(
         path, _encoded(replace(keys, active=fresh.id, data_keys={**keys.data_keys, fresh.id: fresh})), replacing=True
     )
     return fresh.id.hex()
@@ -104,7 +104,7 @@ def rotate_data_key(path: Path) -> str:
 
 def renew_master_key(path: Path) -> None:
     """Wrap the same data keys under a new master key: the old file, wherever a copy lies, stays a secret."""
-    _publish(path, _encoded(replace(_read(path), master=secrets.token_bytes(32))), replacing=True)
+    publish(path, _encoded(replace(_read(path), master=secrets.token_bytes(32))), replacing=True)
 
 
 def _new_keys() -> _Keys:
@@ -131,8 +131,8 @@ def _text(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
-def _publish(path: Path, content: bytes, *, replacing: bool) -> None:
-    """Make the file appear with all its content: under a name of its own first, then linked or moved into place."""
+def publish(path: Path, content: bytes, *, replacing: bool) -> None:
+    """Make a key file appear with all its content: under a name of its own first, then linked or moved into place."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -154,17 +154,22 @@ def _publish(path: Path, content: bytes, *, replacing: bool) -> None:
         os.close(folder)
 
 
-def _fingerprint(path: Path) -> tuple[int, int]:
+def fingerprint(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_ino, status.st_mtime_ns
 
 
-def _read(path: Path) -> _Keys:
+def read_private(path: Path) -> bytes:
+    """A key file's content; `KeyFileError` where others than its owner could have read or changed it."""
     with open(path, "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise KeyFileError(f"key file {path}: others may read or change it; set its mode to 0600")
-        content = file.read(_LONGEST)
+        return file.read(_LONGEST)
+
+
+def _read(path: Path) -> _Keys:
+    content = read_private(path)
     try:
         return _parsed(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError, InvalidUnwrap, binascii.Error, RecursionError) as error:

@@ -16,12 +16,12 @@ from storage.ports import Bytes
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(place: str = "the folder of blobs") -> Iterator[None]:
     """Turn the system's errors into the store's."""
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"the folder of blobs: {error.strerror or error}") from error
+        raise StoreUnavailable(f"{place}: {error.strerror or error}") from error
 
 
 def open_to_read(path: str) -> int:

@@ -25,8 +25,8 @@ from storage.mongo.filters import Filter, compile_filter
 from storage.mongo.transactions import Transactions, unavailable
 from storage.places import Place, read_place, write_place
 from storage.ports import Batch, Cursor, Index, Page, Record
-from storage.query import NOTHING, Key, Order, Predicate
-from storage.simplify import simplify
+from storage.query import NOTHING, All, Key, Order, Predicate
+from storage.simplify import Memo, is_long, simplify
 
 LONGEST_BODY = 15 << 20
 """MongoDB's documents end at 16 MiB, keys included."""
@@ -38,7 +38,7 @@ _TIMES = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "timeout
 class MongoRecords:
     def __init__(self, url: str) -> None:
         try:
-            self._client: AsyncMongoClient[Document] = AsyncMongoClient(url, **_times(url), appname="weft")
+            self._client: AsyncMongoClient[Document] = AsyncMongoClient(url, **client_times(url), appname="weft")
             self._database = self._client.get_default_database("weft").with_options(
                 write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")
             )
@@ -46,6 +46,7 @@ class MongoRecords:
             raise ValueError(f"records: not a MongoDB URL that can be used: {error}") from error
         self._transactions = Transactions(self._client, self._database)
         self._indexed: set[str] = set()
+        self._simplified, self._compiled = Memo(), Memo()
 
     async def prepare(self, indexes: Sequence[Index]) -> None:
         async with _errors():
@@ -91,13 +92,13 @@ class MongoRecords:
         limit: int,
     ) -> Page:
         place = read_place(after, len(order), str) if after else None
-        simple = simplify(predicate, _every_name)
+        simple = self._simple(predicate)
         if limit < 1 or simple == NOTHING:
             return Page([], after if limit < 1 else None)
         found: list[Document] = []
         async with _errors():
             for segment in pages.segments(order, place):
-                wanted = {"$and": [compile_filter(simple), segment]}
+                wanted = {"$and": [self._filter(simple), segment]}
                 found += await self._some(collection, wanted, order, skip, limit + 1 - len(found))
                 if len(found) > limit:
                     break
@@ -123,18 +124,18 @@ class MongoRecords:
         return await sorted_.to_list()
 
     async def count(self, collection: str, predicate: Predicate, *, at_most: int) -> int:
-        simple = simplify(predicate, _every_name)
+        simple = self._simple(predicate)
         if at_most < 1 or simple == NOTHING:
             return 0
         async with _errors():
-            return await self._collection(collection).count_documents(compile_filter(simple), limit=at_most)
+            return await self._collection(collection).count_documents(self._filter(simple), limit=at_most)
 
     async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
-        simple = simplify(predicate, _every_name)
+        simple = self._simple(predicate)
         if at_most < 1 or simple == NOTHING:
             return []
         stages: list[dict[str, Any]] = [
-            {"$match": compile_filter(simple)},
+            {"$match": self._filter(simple)},
             {"$project": {"_id": 0, "v": f"${field_of(name)}"}},
             {"$unwind": "$v"},
             {"$group": {"_id": "$v"}},
@@ -143,6 +144,20 @@ class MongoRecords:
         async with _errors():
             found = await self._collection(collection).aggregate(stages, allowDiskUse=True)
             return [each["_id"] if isinstance(each["_id"], str) else int(each["_id"]) for each in await found.to_list()]
+
+    def _simple(self, predicate: Predicate) -> Predicate:
+        return simplify(predicate, _every_name, memo=self._simplified)
+
+    def _filter(self, simple: Predicate) -> Filter:
+        """Of long terms, which come again and again, what was compiled before."""
+        if isinstance(simple, All) and simple.terms:
+            return {"$and": [self._filter(term) for term in simple.terms]}
+        found: Filter | None = self._compiled.get(simple)
+        if found is None:
+            found = compile_filter(simple)
+            if is_long(simple):
+                self._compiled.keep(simple, found)
+        return found
 
     async def revision(self) -> int | None:
         """Not told: asking the server for it costs as much as a small search."""
@@ -155,7 +170,7 @@ class MongoRecords:
         await self._client.close()
 
 
-def _times(url: str) -> dict[str, Any]:
+def client_times(url: str) -> dict[str, Any]:
     given = {option.lower() for option in parse_uri(url, warn=False)["options"]}
     return {option: value for option, value in _TIMES.items() if option.lower() not in given}
 

@@ -76,7 +76,7 @@ class S3Blobs:
 
     async def check(self) -> None:
         """Whether the bucket answers to these credentials."""
-        with _translated():
+        with translated():
             async for _ in obstore.list(self._store, chunk_size=1):
                 return
 
@@ -117,7 +117,7 @@ class S3Blobs:
 
     async def _put_one(self, name: str, content: Bytes) -> None:
         async with self._puts:
-            with _translated():
+            with translated():
                 await obstore.put_async(self._store, name, content, use_multipart=False)
 
     async def _remove(self, names: Sequence[str]) -> None:
@@ -131,7 +131,7 @@ class S3Blobs:
     async def fetch(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> Bytes:
         size = extent(ref.size, start, length)
         name = checked(ref.name)
-        with _translated():
+        with translated():
             if size == 0:
                 await obstore.head_async(self._store, name)
                 return b""
@@ -153,13 +153,13 @@ class S3Blobs:
     async def delete(self, ref: BlobRef) -> None:
         if is_name(ref.name):
             try:
-                with _translated():
+                with translated():
                     await obstore.delete_async(self._store, ref.name)
             except NotFound:
                 return
 
     async def list(self) -> AsyncIterator[str]:
-        with _translated():
+        with translated():
             async for batch in obstore.list(self._store, chunk_size=1000):
                 for entry in batch:
                     if is_name(entry["path"]):
@@ -179,7 +179,7 @@ class _Upload:
         self._sending = asyncio.ensure_future(self._send(store))
 
     async def _send(self, store: S3Store) -> None:
-        with _translated():
+        with translated():
             await obstore.put_async(
                 store, self.name, self._taken(), use_multipart=True, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
             )
@@ -224,7 +224,7 @@ async def _all_of(puts: Sequence[asyncio.Future[None]]) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn the client's errors into the store's."""
     try:
         yield

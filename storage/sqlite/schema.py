@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.errors import StoreUnavailable
+from storage.simplify import Memo
 
 FORMAT = 1
 BUSY_SECONDS = 30.0
@@ -45,6 +46,8 @@ class Collection:
 
     id: int
     names: dict[str, int] = field(default_factory=dict)
+    simplified: Memo = field(default_factory=Memo, compare=False)
+    compiled: Memo = field(default_factory=Memo, compare=False)
 
 
 class Catalogue:

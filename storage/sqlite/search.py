@@ -16,12 +16,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from math import isqrt
 from typing import assert_never
 
 from storage.places import Place
 from storage.query import NOTHING, All, Any, Between, Equals, Exists, Key, Like, Not, OneOf, Order, Predicate
-from storage.simplify import Leaf, simplify
+from storage.simplify import Leaf, Memo, simplify
 from storage.sqlite.ordering import Ordering
 from storage.sqlite.schema import Catalogue
 from storage.sqlite.terms import Bounds, NameOf, Probes, Sql, bounded, one_of, stretch
@@ -68,8 +69,8 @@ def _leaves(term: Predicate) -> tuple[Leaf, ...] | None:
         case Not():
             return None
         case Any(terms):
-            each = [_leaves(inner) for inner in terms]
-            return tuple(leaf for leaves in each if leaves for leaf in leaves) if all(each) else None
+            each = list(takewhile(bool, map(_leaves, terms)))
+            return tuple(leaf for leaves in each if leaves for leaf in leaves) if len(each) == len(terms) else None
         case All(terms):
             found = [leaves for inner in terms if (leaves := _leaves(inner))]
             return min(found, key=lambda leaves: max(map(_rank, leaves)), default=None)
@@ -103,6 +104,7 @@ class Search:
     name_of: NameOf
     terms: tuple[Predicate, ...]
     ordering: Ordering
+    compiled: Memo
 
     def page(self, after: Place | None, skip: int, wanted: int) -> list[Row]:
         """Up to `wanted` rows behind `after` and `skip` more."""
@@ -219,10 +221,11 @@ class Search:
     def _number(self, statement: Sql) -> int:
         return int(self.connection.execute(statement.text, statement.values).fetchone()[0])
 
-    def _source(self, driver: Driver | None) -> Sql:
-        """` FROM … AS d WHERE …`: the driver's records, each once, that satisfy all terms."""
+    def _source(self, driver: Driver | None, apart: Sequence[Predicate] = ()) -> Sql:
+        """` FROM … AS d WHERE …`: the driver's records, each once, that satisfy all terms but those apart."""
         rest = [term for term in self.terms if driver is None or term is not driver.term or not driver.exact]
-        probes = Probes(self.collection, self.name_of).all_of(rest)
+        rest = [term for term in rest if term not in apart]
+        probes = Probes(self.collection, self.name_of, self.compiled).all_of(rest)
         if driver is None:
             return Sql(f" FROM record_{self.collection} AS d WHERE 1") + probes
         return Sql(" FROM (") + self._stretches(driver) + Sql(") AS d WHERE 1") + probes
@@ -237,11 +240,21 @@ class Search:
         return Sql(" UNION ".join(row.text for row in rows), [value for row in rows for value in row.values])
 
     def _sorted(self, driver: Driver | None, after: Place | None, skip: int, wanted: int) -> list[Row]:
-        """The driver's records, or all of them, probed and then sorted."""
-        inner = Sql("SELECT d.rec AS rec") + self.ordering.columns(along=False) + self._source(driver)
+        """The driver's records, or all of them, probed and then sorted.
+
+        Terms that say what is not to be found hold mostly (rights are of that kind): they are probed after sorting,
+        and so only until the page is full.
+        """
+        apart = [term for term in self.terms if driver_of(term) is None] if self.ordering.orders else []
+        inner = Sql("SELECT d.rec AS rec") + self.ordering.columns(along=False) + self._source(driver, apart)
         if after is not None:
             inner += Sql(" AND ") + self.ordering.behind(after)
-        return self._rows(inner, self.ordering.sorting(along=False), skip, wanted)
+        if not apart:
+            return self._rows(inner, self.ordering.sorting(along=False), skip, wanted)
+        # A limit keeps SQLite from merging the two queries and probing first after all.
+        inner = Sql(f"{inner.text} ORDER BY {self.ordering.sorting(along=False)} LIMIT -1", inner.values)
+        probes = Probes(self.collection, self.name_of, self.compiled).all_of(apart)
+        return self._rows(Sql(f"SELECT d.* FROM ({inner.text}) AS d WHERE 1", inner.values) + probes, "", skip, wanted)
 
     def _in_turn(self, best: Driver | None, after: Place | None, skip: int, wanted: int) -> list[Row]:
         """The rows of the first order's key, probed, then the records that lack it."""
@@ -271,7 +284,9 @@ class Search:
         """` FROM … AS d WHERE …`: the rows of the first order's key behind the place that satisfy all terms."""
         run = within or _run_of(self.ordering.orders[0])
         bounds, rest = bounded(run) if isinstance(run, _RUNS) else (Bounds(), Sql(""))
-        probes = Probes(self.collection, self.name_of).all_of([term for term in self.terms if term is not within])
+        probes = Probes(self.collection, self.name_of, self.compiled).all_of(
+            [term for term in self.terms if term is not within]
+        )
         rows = Sql(f" FROM key_{self.collection} AS d NOT INDEXED WHERE d.name = ?", [first])
         return rows + self.ordering.run(bounds, after) + rest + probes
 
@@ -287,8 +302,9 @@ class Search:
 
     def _paged(self, inner: Sql, sorting: str) -> Sql:
         """The bodies of what `inner` selects: read only once the page is known, because they are long."""
+        order = f" ORDER BY {sorting}" if sorting else ""
         text = (
-            f"SELECT r.id, r.version, r.body, t.* FROM ({inner.text} ORDER BY {sorting} LIMIT ? OFFSET ?) AS t"
+            f"SELECT r.id, r.version, r.body, t.* FROM ({inner.text}{order} LIMIT ? OFFSET ?) AS t"
             f" CROSS JOIN record_{self.collection} AS r ON r.rec = t.rec"
         )
         return Sql(text, inner.values)
@@ -334,9 +350,11 @@ def open_search(
     def number(name: str) -> int | None:
         return catalogue.name(connection, known, name)
 
-    simple = simplify(predicate, number)
+    simple = simplify(predicate, number, memo=known.simplified)
     if simple == NOTHING:
         return None
     terms = simple.terms if isinstance(simple, All) else (simple,)
+    # What is to be found rules out more than what is not, so it is probed first.
+    terms = tuple(sorted(terms, key=lambda term: driver_of(term) is None))
     ordering = Ordering(table.id, tuple(number(order.name) for order in orders), tuple(orders))
-    return Search(connection, table.id, table.names.__getitem__, terms, ordering)
+    return Search(connection, table.id, table.names.__getitem__, terms, ordering, known.compiled)

@@ -15,19 +15,22 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
 from typing import assert_never
+from weakref import finalize
 
 from storage.query import All as AllOf
 from storage.query import Any as AnyOf
 from storage.query import Between, Equals, Exists, Key, Like, OneOf, Predicate, like_to_regex
 from storage.query import Not as NotOf
-from storage.simplify import Leaf
+from storage.simplify import Leaf, Memo, is_long
 
 NameOf = Callable[[str], int]
 """The number of a name that is known to have one."""
 
 _MOST_PARAMETERS = 8192
-_FEW_VALUES = 16
+_FEW_VALUES, _MANY_VALUES = 16, 128
 _GLOB_MISREADS = re.compile("[\x00\ufffd-\uffff]")
 _LAST_CHARACTER = chr(0x10FFFF)
 
@@ -61,10 +64,33 @@ class Bounds:
 
 def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("like_exactly", 2, _like_exactly, deterministic=True)
+    connection.create_function("is_among", 2, _is_among)
 
 
 def _like_exactly(pattern: str, value: Key) -> bool:
     return isinstance(value, str) and like_to_regex(pattern).fullmatch(value) is not None
+
+
+class _Name(str):
+    """What a set of values goes by in statements; the set lasts as long as its name does."""
+
+    __slots__ = ("__weakref__",)
+
+
+_sets: dict[str, frozenset[Key]] = {}
+_numbers = count()
+
+
+@lru_cache(maxsize=64)
+def _named(values: tuple[Key, ...]) -> _Name:
+    name = _Name(next(_numbers))
+    _sets[str(name)] = frozenset(values)
+    finalize(name, _sets.pop, str(name), None)
+    return name
+
+
+def _is_among(name: str, value: Key) -> bool:
+    return value in _sets[name]
 
 
 def condition(leaf: Leaf) -> Sql:
@@ -145,16 +171,35 @@ def stretch(collection: int, name: int, leaf: Leaf, columns: str) -> Sql:
     return rows + condition(leaf)
 
 
+def _halved(word: str, pieces: Sequence[Sql]) -> Sql:
+    """Joined by halves, because SQLite bounds the depth of an expression."""
+    if len(pieces) == 1:
+        return pieces[0]
+    middle = len(pieces) // 2
+    left, right = _halved(word, pieces[:middle]), _halved(word, pieces[middle:])
+    return Sql(f"({left.text}{word}{right.text})", left.values + right.values)
+
+
 @dataclass(frozen=True, slots=True)
 class Probes:
     """Compiles predicates to conditions on `d.rec`, looked up in a collection's key table."""
 
     collection: int
     name_of: NameOf
+    compiled: Memo
 
     def all_of(self, terms: Sequence[Predicate]) -> Sql:
         """Every term holds, led by AND; nothing where there are no terms."""
-        return Sql(" AND ") + self._joined(" AND ", "1", terms) if terms else Sql("")
+        pieces = [self._remembered(each) if isinstance(each, AllOf | AnyOf) else self._one(each) for each in terms]
+        return Sql(" AND ") + _halved(" AND ", pieces) if pieces else Sql("")
+
+    def _remembered(self, term: AllOf | AnyOf) -> Sql:
+        found: Sql | None = self.compiled.get(term)
+        if found is None:
+            found = self._one(term)
+            if is_long(term):
+                self.compiled.keep(term, found)
+        return found
 
     def _one(self, predicate: Predicate) -> Sql:
         match predicate:
@@ -168,14 +213,7 @@ class Probes:
                 return self._leaf(predicate)
 
     def _joined(self, word: str, empty: str, terms: Sequence[Predicate]) -> Sql:
-        """Halved and halved again, because SQLite bounds the depth of an expression."""
-        if not terms:
-            return Sql(empty)
-        if len(terms) == 1:
-            return self._one(terms[0])
-        middle = len(terms) // 2
-        left, right = self._joined(word, empty, terms[:middle]), self._joined(word, empty, terms[middle:])
-        return Sql(f"({left.text}{word}{right.text})", left.values + right.values)
+        return _halved(word, [self._one(each) for each in terms]) if terms else Sql(empty)
 
     def _leaf(self, leaf: Leaf) -> Sql:
         table = f"key_{self.collection}"
@@ -186,7 +224,12 @@ class Probes:
         return found + self._demanded(leaf) + Sql(")")
 
     def _demanded(self, leaf: Leaf) -> Sql:
-        """Of many values SQLite would seek each in turn; behind a plus it looks up the record's few among them."""
+        """Of many values SQLite would seek each in turn; behind a plus it looks up the record's few among them.
+
+        Of very many, to hand them over would take longer than the search: they stay where they are, under a name.
+        """
+        if isinstance(leaf, OneOf) and len(leaf.values) > _MANY_VALUES:
+            return Sql(" AND is_among(?, value)", [_named(leaf.values)])
         if isinstance(leaf, OneOf) and len(leaf.values) > _FEW_VALUES:
             return Sql(" AND ") + one_of("+value", leaf.values)
         return condition(leaf)

@@ -62,7 +62,7 @@ def _measure(place: Place, seconds: float, *, may_use_wrk: bool) -> Run:
 
 
 async def _fill(folder: Path, size: int) -> None:
-    services = await open_services(Settings(data=folder))
+    services = await open_services(Settings(data=folder, auth="off"))
     try:
         studies = Corpus(Shape(tiny=size), 1).tiny
         for first in range(0, size, _BATCH):

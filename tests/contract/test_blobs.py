@@ -24,8 +24,11 @@ from storage.encryption.ciphers import Algorithm
 from storage.encryption.keys import KeyRing, open_keys
 from storage.errors import NotFound, StoreUnavailable
 from storage.filesystem.blobs import FolderBlobs
+from storage.filesystem.witness import FolderWitness
+from storage.journal import Witness
 from storage.ports import BlobRef, Blobs, Bytes, Threads
 from storage.s3.blobs import S3Blobs, bucket_store
+from storage.s3.witness import S3Witness
 from tests.s3server import S3Server, running_s3
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -572,3 +575,28 @@ def test_a_bucket_that_does_not_exist_is_unavailable_not_empty(s3_server: S3Serv
             await blobs.put_all([b"a"])
 
     run(Place(lambda threads: S3Blobs(store), list), act)
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_witness_keeps_the_first_of_a_name(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Copies of audit checkpoints lie in such places as blobs do, and are never replaced."""
+
+    async def act(witness: Witness) -> None:
+        assert await witness.names() == []
+        for content in (b"first", b"second"):
+            await witness.put("0000000/a.json", content)
+        await witness.put("0000001/b.json", b"other")
+        assert sorted(await witness.names()) == ["0000000/a.json", "0000001/b.json"]
+        assert await witness.get("0000000/a.json") == b"first"
+        with pytest.raises(NotFound):
+            await witness.get("0000000/c.json")
+
+    threads = Offload(io_threads=1, cpu_threads=1)
+    if kind == "folder":
+        asyncio.run(act(FolderWitness(tmp_path, threads)))
+    else:
+        server: S3Server = request.getfixturevalue("s3_server")
+        credentials = (server.access_key, server.secret_key)
+        place = {"endpoint": server.endpoint, "region": "us-east-1", "allow_http": True, "credentials": credentials}
+        asyncio.run(act(S3Witness(bucket_store(server.new_bucket(), "audit", **place))))
+    threads.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from server.access.decision import AccessPoint
 from server.fhir.bundle.entries import all_sound, parse_bundle
 from server.fhir.bundle.transaction import Transactions
 from server.fhir.history import HistoryRequest
+from server.fhir.json_form import Resource
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from storage.ports import Records
@@ -28,6 +29,12 @@ class WardAccess(AccessPoint):
         if self.is_open:
             return EVERYTHING
         return Equals("family", "wang") if resource_type == "Patient" else NOTHING
+
+    async def rights(self, context: Context, interaction: str, resource_type: str) -> Predicate:
+        return await self.constrain(context, interaction, resource_type)
+
+    async def outcome(self, context: Context, interaction: str, resource_type: str) -> Predicate:
+        return await self.constrain(context, interaction, resource_type)
 
 
 @pytest.fixture
@@ -60,7 +67,6 @@ def test_what_may_not_be_seen_is_not_there(archive: Archive, small: Small) -> No
     for work in (
         repository.read(CONTEXT, "Patient", "b"),
         repository.vread(CONTEXT, "Patient", "b", "1"),
-        repository.update(CONTEXT, "Patient", "b", patient("Wang", id="b")),
         repository.patch(CONTEXT, "Patient", "b", lambda resource: resource | {"active": True}),
         repository.delete(CONTEXT, "Patient", "b"),
         small.history.of_instance(CONTEXT, "Patient", "b", HistoryRequest()),
@@ -73,18 +79,64 @@ def test_nothing_leaves_the_rule_and_nothing_forbidden_is_done(archive: Archive,
     for work in (
         repository.create(CONTEXT, "Patient", patient("Li")),
         repository.update(CONTEXT, "Patient", "a", patient("Li", id="a")),
+        repository.update(CONTEXT, "Patient", "b", patient("Wang", id="b")),
+        repository.update(CONTEXT, "Patient", "b", patient("Li", id="b")),
         repository.create(CONTEXT, "Group", {"resourceType": "Group"}),
         repository.read(CONTEXT, "Group", "x"),
-        small.history.of_type(CONTEXT, "Patient", HistoryRequest()),
-        small.history.of_system(CONTEXT, ("Patient", "Group"), HistoryRequest()),
+        small.history.of_type(CONTEXT, "Group", HistoryRequest()),
+        small.history.of_system(CONTEXT, ("Group",), HistoryRequest()),
     ):
         assert kind_of(archive, work) is Kind.FORBIDDEN
+
+
+def test_histories_of_many_hold_what_could_and_can_be_seen(archive: Archive, small: Small) -> None:
+    small.access.is_open = True  # type: ignore[attr-defined]
+    for name, family in (("a", "Li"), ("a", "Wang"), ("b", "Wang"), ("b", "Li"), ("c", "Wang"), ("d", "Wang")):
+        archive.run(small.repository.update(CONTEXT, "Patient", name, patient(family, id=name)))
+    for name in ("b", "c"):
+        archive.run(small.repository.delete(CONTEXT, "Patient", name))
+    small.access.is_open = False  # type: ignore[attr-defined]
+    seen = [("d", 1), ("c", 2), ("c", 1), ("a", 3), ("a", 1)]
+    for page in (
+        archive.run(small.history.of_type(CONTEXT, "Patient", HistoryRequest())),
+        archive.run(small.history.of_system(CONTEXT, ("Patient", "Group"), HistoryRequest())),
+    ):
+        assert sorted((each.id, each.version) for each in page.versions) == sorted(seen)
+        assert (page.total, page.next) == (None, None)
+    page = archive.run(small.history.of_instance(CONTEXT, "Patient", "a", HistoryRequest(count=1)))
+    assert ([each.version for each in page.versions], page.total) == ([3], 2)
+    assert kind_of(archive, small.repository.vread(CONTEXT, "Patient", "a", "2")) is Kind.NOT_FOUND
+    assert kind_of(archive, small.repository.vread(CONTEXT, "Patient", "c", "2")) is Kind.GONE
+    for name in ("b", "nobody"):
+        assert kind_of(archive, small.repository.read(CONTEXT, "Patient", name)) is Kind.NOT_FOUND
+        assert kind_of(archive, small.repository.vread(CONTEXT, "Patient", name, "2")) is Kind.NOT_FOUND
+    assert kind_of(archive, small.repository.update(CONTEXT, "Patient", "b", patient("Wang", id="b"))) is Kind.FORBIDDEN
+
+
+def test_pages_of_a_history_seen_in_part_follow_each_other(archive: Archive, small: Small) -> None:
+    small.access.is_open = True  # type: ignore[attr-defined]
+    for number in range(9):
+        archive.run(
+            small.repository.update(
+                CONTEXT, "Patient", f"p{number}", patient(("Li", "Wang")[number % 2], id=f"p{number}")
+            )
+        )
+    small.access.is_open = False  # type: ignore[attr-defined]
+    found: list[str] = []
+    request = HistoryRequest(count=2)
+    while True:
+        page = archive.run(small.history.of_type(CONTEXT, "Patient", request))
+        found += [each.id for each in page.versions]
+        if page.next is None:
+            break
+        request = HistoryRequest(count=2, after=page.next)
+    assert found == ["p7", "p5", "p3", "p1", "a"]
 
 
 @pytest.mark.parametrize(
     ("request_", "kind"),
     [
-        ({"method": "PUT", "url": "Patient/b"}, Kind.NOT_FOUND),
+        ({"method": "PUT", "url": "Patient/b"}, Kind.FORBIDDEN),
         ({"method": "DELETE", "url": "Patient/b"}, Kind.NOT_FOUND),
         ({"method": "PUT", "url": "Patient/c"}, Kind.FORBIDDEN),
         ({"method": "POST", "url": "Group"}, Kind.FORBIDDEN),
@@ -98,7 +150,7 @@ def test_a_transaction_is_refused_whole(archive: Archive, small: Small, request_
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [fine, entry]}
     _, entries = parse_bundle(bundle, "http://weft.example/fhir", 10)
 
-    def patches(_: object) -> Any:
+    def patches(resource: Resource) -> Callable[[Resource], Resource]:
         raise AssertionError
 
     run = Transactions(small.repository, patches).run(CONTEXT, all_sound(entries), no_reads)

@@ -6,7 +6,7 @@ import pytest
 
 from server.fhir.history import HistoryPage, HistoryRequest, parse_history
 from server.fhir.stored import Stored
-from server.kernel.context import Actor, Context, Grant
+from server.kernel.context import SERVER, Actor, Context, Grant
 from server.kernel.problem import Kind, Problem
 from storage.ports import Records
 from tests.contract.conftest import Archive
@@ -137,7 +137,7 @@ def test_a_count_of_nothing_gives_the_total(archive: Archive, small: Small) -> N
 
 
 def test_the_system_history_holds_the_types_the_actor_may_read(archive: Archive, small: Small) -> None:
-    some = Context(Actor("x", "x", (Grant(frozenset({"read"}), frozenset({"Group"})),)), "test")
+    some = Context(Actor("x", "x", (Grant(frozenset({"search"}), frozenset({"Group"})),), frozenset({SERVER})), "test")
     nothing = Context(Actor("y", "y", ()), "test")
     assert told(archive.run(small.history.of_system(some, TYPES, HistoryRequest()))) == ["g1POST"]
     for work in (

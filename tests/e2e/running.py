@@ -30,10 +30,10 @@ class Place:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def variables(self, **settings: str) -> dict[str, str]:
-        """For a process of `weft`; nothing of the tester's own settings gets in."""
+        """For a process of `weft`; nothing of the tester's own settings gets in. Without sign-in unless asked for."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
         named = {f"WEFT_{name.upper()}": value for name, value in settings.items()}
-        return {**inherited, **self.environment, "WEFT_DATA": str(self.data), **named}
+        return {**inherited, "WEFT_AUTH": "off", **self.environment, "WEFT_DATA": str(self.data), **named}
 
 
 @dataclass

@@ -36,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", "server", "demo", "--port", str(port), "--data", str(place.data)],
             cwd=ROOT,
-            env=place.variables(),
+            env=place.variables(auth="smart"),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -61,7 +61,13 @@ def _await(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def answers(demo: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def token(demo: Server) -> str:
+    """As a reader copies it from the screen."""
+    return re.findall(r"^  export TOKEN=(\S+)$", demo.log.read_text(), re.MULTILINE)[0]
+
+
+@pytest.fixture(scope="module")
+def answers(demo: Server, token: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What each curl prints, run in the order of the page."""
     if shutil.which("curl") is None:
         if os.environ.get("CI") == "true":
@@ -71,7 +77,8 @@ def answers(demo: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]
     printed = []
     for line in CURLS:
         command = line.replace("http://127.0.0.1:8080", demo.url) + " --fail-with-body"
-        ended = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
+        env = {**os.environ, "TOKEN": token}
+        ended = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60, env=env)
         assert ended.returncode == 0, (line, ended.stdout, ended.stderr)
         printed.append(ended.stdout)
     printed.append(str(folder))
@@ -137,14 +144,31 @@ def test_a_day_that_is_none_is_told(answers: list[str]) -> None:
     assert issue["expression"] == ["Patient.birthDate"]
 
 
-def test_the_demonstration_says_what_to_open(demo: Server) -> None:
+def test_the_demonstration_says_what_to_open(demo: Server, token: str) -> None:
     told = demo.log.read_text()
-    urls = re.findall(rf"{re.escape(demo.url)}/[a-z]+/[^\s']+", told)
-    assert len(urls) >= 3
-    assert "curl -s" in told
-    for url in urls:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+    lines = re.findall(rf"curl -s --oauth2-bearer {re.escape(token)} .*'({re.escape(demo.url)}/[^']+)'", told)
+    assert len(lines) >= 5
+    for url in lines:
+        with urllib.request.urlopen(_asked(url, token), timeout=30) as answer:
             assert answer.status == 200
+
+
+def test_the_demonstration_shows_nothing_without_its_token(demo: Server) -> None:
+    for path in ("/fhir/Patient", "/dicomweb/studies"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(demo.url + path, timeout=30)
+        assert refused.value.code == 401
+        refused.value.close()
+
+
+def test_the_demonstration_lets_two_users_in(demo: Server) -> None:
+    told = demo.log.read_text()
+    assert re.findall(r"^  (nurse|radiologist) +([a-z0-9-]{14})$", told, re.MULTILINE)
+    assert "Password" not in told
+
+
+def _asked(url: str, token: str) -> urllib.request.Request:
+    return urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
 
 
 def test_the_demonstration_is_small(demo: Server) -> None:

@@ -21,7 +21,7 @@ def weft(*arguments: str | Path, **environment: str) -> Result:
 
 def test_help_names_every_command() -> None:
     told = weft("--help").stdout
-    for command in ("serve", "import", "verify", "reindex", "statements", "demo"):
+    for command in ("serve", "import", "verify", "reindex", "statements", "demo", "user", "client", "key"):
         assert f"\n  {command} " in told
 
 
@@ -34,6 +34,7 @@ def test_the_help_of_serve_lists_every_setting() -> None:
     ("arguments", "environment", "named"),
     [
         (["serve", "--port", "8080"], {"WEFT_HOST": "0.0.0.0"}, "WEFT_HOST"),
+        (["serve", "--auth", "off"], {"WEFT_HOST": "0.0.0.0"}, "loopback"),
         (["serve", "--workers", "0"], {}, "WEFT_WORKERS"),
         (["serve"], {"WEFT_NONSENSE": "1"}, "WEFT_NONSENSE"),
         (["serve", "--records", "oracle://db"], {}, "oracle"),

@@ -41,8 +41,22 @@ def test_options_win_over_variables() -> None:
         ({"WEFT_PORT": "many"}, "WEFT_PORT"),
         ({"WEFT_MAX_PART": "10x"}, "WEFT_MAX_PART"),
         ({"WEFT_AUTH": "basic"}, "WEFT_AUTH"),
-        ({"WEFT_HOST": "0.0.0.0"}, "WEFT_HOST"),
-        ({"WEFT_HOST": "archive.example"}, "WEFT_HOST"),
+        ({"WEFT_HOST": "0.0.0.0"}, "WEFT_TLS_CERTIFICATE"),
+        ({"WEFT_HOST": "archive.example", "WEFT_BASE_URL": "http://archive.example"}, "in the clear"),
+        ({"WEFT_HOST": "0.0.0.0", "WEFT_AUTH": "off"}, "loopback"),
+        ({"WEFT_BASE_URL": "archive.example"}, "WEFT_BASE_URL"),
+        ({"WEFT_BASE_URL": "https://archive.example/?a=b"}, "WEFT_BASE_URL"),
+        ({"WEFT_SECOND_FACTOR": "some"}, "WEFT_SECOND_FACTOR"),
+        ({"WEFT_SESSION_HOURS": "0"}, "WEFT_SESSION_HOURS"),
+        ({"WEFT_REGISTRATION": "open"}, "WEFT_REGISTRATION"),
+        ({"WEFT_CONSENT_POLICY": "allow"}, "WEFT_CONSENT_POLICY"),
+        ({"WEFT_CONSENT_PURPOSES": "none"}, "WEFT_CONSENT_PURPOSES"),
+        ({"WEFT_UNLABELLED": "V"}, "WEFT_UNLABELLED"),
+        ({"WEFT_AUDIT_SYSLOG": "tls://host"}, "WEFT_AUDIT_SYSLOG"),
+        ({"WEFT_AUDIT_WORKING_HOURS": "9-5"}, "WEFT_AUDIT_WORKING_HOURS"),
+        ({"WEFT_AUDIT_ALERT_PATIENTS": "-1"}, "WEFT_AUDIT_ALERT_PATIENTS"),
+        ({"WEFT_AUDIT_FAILURE": "ignore"}, "WEFT_AUDIT_FAILURE"),
+        ({"WEFT_AUDIT_RETENTION_DAYS": "179"}, "WEFT_AUDIT_RETENTION_DAYS"),
         ({"WEFT_TLS_KEY": "key.pem"}, "WEFT_TLS_CERTIFICATE"),
         ({"WEFT_ENCRYPTION": "rot13"}, "WEFT_ENCRYPTION"),
         ({"WEFT_WORKERS": "0"}, "WEFT_WORKERS"),
@@ -61,9 +75,30 @@ def test_what_cannot_be_used_is_refused_by_name(given: dict[str, str], named: st
         read_settings(given)
 
 
+@pytest.mark.parametrize("auth", ["off", "smart"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_without_authorization_loopback_addresses_are_accepted(host: str) -> None:
-    assert read_settings({"WEFT_HOST": host}).host == host
+def test_this_machine_may_listen_to_itself(host: str, auth: str) -> None:
+    assert read_settings({"WEFT_HOST": host, "WEFT_AUTH": auth}).host == host
+
+
+@pytest.mark.parametrize(
+    "secured",
+    [{"WEFT_TLS_CERTIFICATE": "c.pem", "WEFT_TLS_KEY": "k.pem"}, {"WEFT_BASE_URL": "https://archive.example/weft"}],
+)
+def test_with_sign_in_others_are_served_over_https(secured: dict[str, str]) -> None:
+    assert read_settings({"WEFT_HOST": "0.0.0.0", **secured}).auth == "smart"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"WEFT_DATA": "/archive"}, "file:///archive/audit"),
+        ({"WEFT_RECORDS": "mongodb://db/weft"}, "mongodb://db/weft"),
+        ({"WEFT_RECORDS": "mongodb://db/weft", "WEFT_AUDIT_LOG": "file:///log"}, "file:///log"),
+    ],
+)
+def test_the_audit_journal_has_its_place(given: dict[str, str], url: str) -> None:
+    assert read_settings(given).audit_log_url == url
 
 
 def test_help_lists_every_setting_with_its_meaning() -> None:

@@ -34,6 +34,8 @@ class EntryAnswer:
     body: bytes = b""
     """JSON that the entry asked for: a resource or a searchset."""
     problem: Problem | None = None
+    is_withheld: bool = False
+    """What was written may not be shown to who wrote it."""
 
     @property
     def has_location(self) -> bool:
@@ -60,7 +62,7 @@ def _entry(answer: EntryAnswer, base: str, prefer: Prefer, status_of: StatusOf) 
         if answer.has_location:
             response["location"] = f"{base}/{stored.versioned}"
         response |= {"etag": stored.etag, "lastModified": stored.last_updated_text}
-        if prefer is Prefer.REPRESENTATION and not body:
+        if prefer is Prefer.REPRESENTATION and not body and not answer.is_withheld:
             body = stored.body
     parts = []
     if stored is not None and not stored.is_deleted:

@@ -56,6 +56,8 @@ class Batches:
             try:
                 answers[entry.number] = await (self._write if entry.is_write else perform)(context, entry)
             except Problem as problem:
+                refused = f"{entry.method} {problem.kind.value}"
+                context.trail.add(f"{entry.type}/{entry.id}" if entry.id else entry.type or "Bundle", (), refused)
                 answers[entry.number] = EntryAnswer(HTTPStatus.BAD_REQUEST, problem=located(problem, entry))
             except StoreUnavailable:
                 answers[entry.number] = EntryAnswer(HTTPStatus.SERVICE_UNAVAILABLE, problem=_unreachable())

@@ -16,12 +16,11 @@ from server.fhir.bundle.answers import EntryAnswer
 from server.fhir.bundle.entries import Entry, located
 from server.fhir.bundle.identifying import Identified, identify
 from server.fhir.collaborators import Keys
-from server.fhir.committing import check_result
 from server.fhir.identity import check_conditions
 from server.fhir.json_form import Resource
 from server.fhir.links import Links, Relinked, conditional_parts, finished, relink
-from server.fhir.reading import absent
-from server.fhir.references import Named, check_targets, check_unreferenced
+from server.fhir.reading import Right, absent
+from server.fhir.references import Named, check_unreferenced
 from server.fhir.repository import Repository, changed
 from server.fhir.resolving import Surroundings, resolve
 from server.fhir.stored import Stored
@@ -30,7 +29,6 @@ from server.fhir.writing import Change, Prepared, same_content
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from storage.ports import Delete, Put
-from storage.query import EVERYTHING, Predicate
 
 _MOST_ISSUES = 100
 INTERACTIONS = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
@@ -91,7 +89,7 @@ class Transactions:
         for each in entries:
             if not each.is_write and not is_safe(each):
                 raise located(Problem(Kind.UNSUPPORTED, "A transaction carries out no such operation."), each)
-        permitted: dict[tuple[str, str], Predicate] = {}
+        permitted: dict[tuple[str, str], Right] = {}
         for each in writes:
             asked = each.method, each.type
             if asked not in permitted:
@@ -115,7 +113,7 @@ class _Attempt:
     repository: Repository
     patches: PatchReader
     context: Context
-    permitted: Mapping[tuple[str, str], Predicate]
+    permitted: Mapping[tuple[str, str], Right]
     beside: Beside | None
 
     async def run(self, entries: Sequence[Entry]) -> dict[int, EntryAnswer]:
@@ -129,8 +127,9 @@ class _Attempt:
         await self._check_references(changing, prepared)
         if prepared:
             others = self.beside([each.stored for each in prepared]) if self.beside else ()
+            told = self.repository.told(self.context, prepared)
             await self.repository.commit(
-                [*identities.guards, *(act for each in prepared for act in each.acts), *others]
+                [*identities.guards, *(act for each in prepared for act in each.acts), *others, *told]
             )
         return await self.repository.offload.cpu(_answers, entries, identities.entries, standings, prepared)
 
@@ -139,11 +138,13 @@ class _Attempt:
         read = [each for each in found if each.writes and not each.is_created]
         standings = await standing_of(self.repository.records, [each.named for each in read])
         for each in read:
-            predicate = self.permitted[each.entry.method, each.entry.type]
+            right = self.permitted[each.entry.method, each.entry.type]
             standing = standings[each.named]
             try:
-                if predicate != EVERYTHING:
-                    await self.repository.reading.standing(predicate, *each.named)
+                if not right.is_whole:
+                    await self.repository.reading.standing(right, each.id, is_put=each.entry.method == "PUT")
+                if standing.current is not None and each.entry.method != "DELETE":
+                    await self.repository.reading.redaction.guard(self.context, standing.current)
                 check_conditions(standing.version, each.entry.if_match, each.entry.if_none_match)
                 if each.entry.method == "PATCH" and standing.current is None:
                     raise absent(standing, *each.named)
@@ -205,7 +206,7 @@ class _Attempt:
             if isinstance(outcome, Problem):
                 refused.append(located(outcome, entry))
             else:
-                check_result(self.permitted[entry.method, entry.type], outcome)
+                await self.repository.check_outcome(self.permitted[entry.method, entry.type], outcome)
                 made.append(outcome)
         if refused:
             raise _together(refused)
@@ -220,7 +221,7 @@ class _Attempt:
             if step.relinked is not None:
                 try:
                     others = set(written) - set(gone)
-                    await check_targets(self.repository.records, [step.relinked.resource], others, set(gone))
+                    await self.repository.check_targets(self.context, [step.relinked.resource], others, set(gone))
                 except Problem as problem:
                     raise located(problem, step.identified.entry) from None
         await check_unreferenced(self.repository.records, gone, dict(written))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from server.access.decision import AccessPoint
+from server.audit.writes import UNRECORDED, Deed, Writes
 from server.fhir.export.job import COLLECTION, File, Job, State, from_record
 from server.fhir.export.membership import Membership
 from server.fhir.export.request import ExportRequest, Level
@@ -23,8 +25,9 @@ from server.kernel.clock import Clock
 from server.kernel.context import Context
 from server.kernel.ids import new_token
 from server.kernel.problem import Kind, Problem
+from server.kernel.trail import Trail
 from storage.errors import StorageError, VersionConflict
-from storage.ports import Blobs, Delete, Record, Records
+from storage.ports import Blobs, Delete, Put, Record, Records
 from storage.query import NOTHING, All, Any, Between, Equals
 
 KEPT = timedelta(hours=24)
@@ -32,6 +35,7 @@ _LEASE = 600_000_000
 _SETTLED = 2_000_000
 """Microseconds from its transaction time to its begin: until then a write of that time may be under way."""
 _POLL_SECONDS = 5.0
+_LONGEST_DETAIL = 4000
 _MOST_RUNNING = 20
 """Jobs that are not over, of all actors."""
 
@@ -49,21 +53,31 @@ class Exports:
     writing: Writing
     clock: Clock
     subset: Callable[[tuple[str, ...]], Subset]
+    writes: Writes = UNRECORDED
+    """Gives the event of an export that is over, for the commit that says so."""
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def kick_off(self, context: Context, request: ExportRequest, url: str) -> str:
         """The id of a new job; refuses an unknown group, and an actor without any right to search."""
         await self._check(context, request)
         now = self.clock.now()
-        job = Job(new_token(16), context.actor, request, url, micros_of(now), micros_of(now + KEPT))
+        job = Job(
+            new_token(16), context.actor, request, url, micros_of(now), micros_of(now + KEPT), purpose=context.purpose
+        )
         await self.records.commit([job.put(0)])
         self._wanted.set()
+        context.trail.add(job.id, (), "accepted")
         return job.id
 
     async def _check(self, context: Context, request: ExportRequest) -> None:
         for each in request.types or ("Patient",):
             if await self.access.constrain(context, "search", each) == NOTHING:
+                context.trail.refuse(f"no right to search {each}")
                 raise Problem(Kind.FORBIDDEN, f"You may not search {each}.")
+        limits = await self.access.limits(context, "search", "Patient") if request.patients else None
+        if limits is not None and not limits.issuperset(request.patients):
+            context.trail.refuse("the export names another patient")
+            raise Problem(Kind.FORBIDDEN, "The export names a patient about whom you may not ask.")
         if request.level is Level.GROUP:
             await self.membership.members(context, request.group or "")
         await self.membership.check(context, request.filters)
@@ -156,8 +170,8 @@ class Exports:
             await self._saved(replace(from_record(record), state=State.FAILED, failure=why), record.version)
 
     async def _all_types(self, job: Job, version: int) -> tuple[Job, int]:
-        context = Context(job.actor, job.id)
-        writing = replace(self.writing, subset=self.subset(job.request.elements))
+        context = Context(job.actor, job.id, job.purpose)
+        writing = replace(self.writing, subset=self.subset(job.request.elements), context=context)
         for resource_type, belongs in (await self.membership.predicates(context, job)).items():
             if resource_type not in job.done and belongs != NOTHING:
                 before = job
@@ -172,5 +186,16 @@ class Exports:
 
     async def _saved(self, job: Job, version: int) -> tuple[Job, int]:
         job = replace(job, lease=micros_of(self.clock.now()) + _LEASE)
-        (version,) = await self.records.commit([job.put(version)])
+        version, *_ = await self.records.commit([job.put(version), *self._told(job)])
         return job, version
+
+    def _told(self, job: Job) -> Sequence[Put]:
+        if not job.state.is_over:
+            return ()
+        counts = Counter[str]()
+        for each in job.files:
+            counts[each.type] += each.count
+        told = " ".join(f"{name}={count}" for name, count in sorted(counts.items()))
+        patients = tuple(f"Patient/{each}" for each in job.request.patients)
+        deed = Deed("export", job.id, patients, f"{job.state.value} {told}"[:_LONGEST_DETAIL])
+        return self.writes.acts(Context(job.actor, job.id, job.purpose, trail=Trail()), [deed])

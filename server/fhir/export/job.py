@@ -56,6 +56,7 @@ class Job:
     """Types whose files are written."""
     files: tuple[File, ...] = ()
     failure: str = ""
+    purpose: str = "TREAT"
     lease: int = 0
     """Until when the process that runs it need not show life."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.access.decision import AccessPoint
+from server.audit.writes import UNRECORDED, Writes
 from server.fhir import json_form
 from server.fhir.export.compartment import patient_compartments
 from server.fhir.export.exports import Exports
@@ -14,12 +15,14 @@ from server.fhir.subset import Subset as Elements
 from storage.ports import Blobs, Records
 
 
-def open_exports(records: Records, blobs: Blobs, access: AccessPoint, fhir: FhirServices) -> Exports:
+def open_exports(
+    records: Records, blobs: Blobs, access: AccessPoint, fhir: FhirServices, writes: Writes = UNRECORDED
+) -> Exports:
     parameters = fhir.knowledge.parameters
     compartment = patient_compartments(lambda: parameters.registry)
     membership = Membership(records, access, fhir.searcher, compartment)
-    writing = Writing(records, blobs, parameters, subset_of(()))
-    return Exports(records, blobs, access, membership, writing, fhir.clock, subset_of)
+    writing = Writing(records, blobs, parameters, subset_of(()), fhir.repository.reading.redaction)
+    return Exports(records, blobs, access, membership, writing, fhir.clock, subset_of, writes)
 
 
 def subset_of(elements: tuple[str, ...]) -> Subset:

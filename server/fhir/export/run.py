@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from server.fhir import json_form
-from server.fhir.collaborators import Indexer
+from server.fhir.collaborators import Indexer, Redaction
 from server.fhir.export.job import File, Job
 from server.fhir.export.membership import in_span
 from server.fhir.stored import HISTORY, Stored, collection, from_history, from_record
+from server.kernel.context import Context
 from storage.ports import BlobRef, Blobs, Bytes, Records
 from storage.query import All, Between, Order, Predicate, matches
 
@@ -37,6 +38,9 @@ class Writing:
     blobs: Blobs
     indexer: Indexer
     subset: Subset
+    redaction: Redaction
+    context: Context | None = None
+    """Who asked; what is written is what they would read."""
 
     async def files(self, job: Job, resource_type: str, belongs: Predicate) -> list[File]:
         """The files of one type; none for a type without data."""
@@ -45,7 +49,7 @@ class Writing:
         if late and first:
             written = await self._written(first.blob, {each.id for each in late})
             late = [each for each in late if each.id not in written]
-        second = await self._file("output", resource_type, _paged(late))
+        second = await self._file("output", resource_type, _paged(await self._shown(late)))
         gone = await self._file("deleted", "Bundle", self._deleted(job, resource_type, belongs))
         return [each for each in (first, second, gone) if each]
 
@@ -64,6 +68,9 @@ class Writing:
         await self.blobs.delete(blob)
         return None
 
+    async def _shown(self, versions: Sequence[Stored]) -> Sequence[Stored]:
+        return versions if self.context is None else await self.redaction.shown(self.context, versions)
+
     def _line(self, each: Stored | bytes) -> bytes:
         return (each if isinstance(each, bytes) else self.subset(each)) + b"\n"
 
@@ -73,7 +80,7 @@ class Writing:
         while True:
             page = await self.records.find(collection(resource_type), asked, after=cursor, limit=_PAGE)
             if page.records:
-                yield [from_record(resource_type, each) for each in page.records]
+                yield await self._shown([from_record(resource_type, each) for each in page.records])
             cursor = page.next
             if cursor is None:
                 return

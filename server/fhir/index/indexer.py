@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import partial
 
+from server.access.facets import Places, facets
 from server.fhir.index import composites, dates, shaped, texts
+from server.fhir.index.access_keys import places_of
 from server.fhir.index.bases import Bases
 from server.fhir.index.emitters import Evaluated, emitter_of, told_emitter
 from server.fhir.index.expressions import told
@@ -52,7 +54,8 @@ class Indexer:
             each.add(resource, found)
         if self._full_text:
             texts.add(resource, found)
-        return _finished(resource, resource_type, last_updated_micros, found)
+        keys = _finished(resource, resource_type, last_updated_micros, found)
+        return keys | facets(resource, keys, plan.places, self._bases.local)
 
     def _plan(self, resource_type: str) -> _Plan:
         parameters = [each for each in self.registry.of(resource_type) if each.code not in _APART]
@@ -68,7 +71,7 @@ class Indexer:
             for route in each.way.routes:
                 walk.add(route, each.gather)
         evaluated = tuple(self._evaluated(each) for each in plain if each not in walked and each.expression)
-        return _Plan(walk, evaluated, tuple(elements))
+        return _Plan(walk, evaluated, tuple(elements), places_of(self.registry, resource_type))
 
     def _emitter(self, parameter: Parameter, name: str, kind: str, refers: str | None = None) -> Emitter:
         return emitter_of(parameter.type, name, kind, refers, bases=self._bases, zone=self._zone)
@@ -93,6 +96,7 @@ class _Plan:
     walk: Branch
     evaluated: tuple[Emitter, ...]
     composites: tuple[_Elements, ...]
+    places: Places
 
 
 class _Elements:

@@ -84,6 +84,7 @@ class Everything:
         if next_ and limit is None:
             raise too_costly(f"There are more than {WHOLE} resources: ask for pages with _count.")
         members = compartment_types(name)
+        resources = list(await self.searcher.redaction.shown(context, resources))
         return SearchResult(
             [each for each in resources if each.type in members],
             [each for each in resources if each.type not in members],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from server.fhir.index.facets import TEXT
 from server.fhir.json_form import decode
 from server.fhir.operations.parameters import OperationParameters, missing
+from server.fhir.search.naming import check_named_patients
 from server.fhir.search.request import SearchRequest, SearchResult, invalid
 from server.fhir.search.scope import Scope
 from server.fhir.search.searcher import Searcher
@@ -48,7 +49,9 @@ class LastN:
         await scope.permit(_TYPE)
         request = SearchRequest(_TYPE, pairs)
         understood, predicate = await self.searcher.compiled(scope, request)
-        found = await _Groups(scope, predicate, most).latest()
+        await check_named_patients(scope, understood.search)
+        latest = await _Groups(scope, predicate, most).latest()
+        found = list(await self.searcher.redaction.shown(context, latest))
         return SearchResult(found, [], len(found), None, understood.used, understood.warnings, request)
 
     def _most(self, parameters: OperationParameters) -> int:

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from server.fhir.collaborators import Validation
-from server.fhir.committing import check_result
 from server.fhir.identity import is_id
 from server.fhir.json_form import Resource, encode, reread
 from server.fhir.operations.catalogue import Invocation, Level, Operation
 from server.fhir.operations.parameters import OperationParameters, missing, parameter, parameters
-from server.fhir.reading import absent, gone
+from server.fhir.reading import absent, gone, not_found
 from server.fhir.repository import Repository
 from server.fhir.stored import HISTORY, Stored, collection, from_history
-from server.fhir.writing import AT, Act, Change, Prepared
+from server.fhir.writing import AT, Act, Change, Prepared, told
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Put, Record
@@ -79,26 +78,29 @@ class MetaOperations:
         version: str | None,
         change: Callable[[Meta], Meta],
     ) -> Resource:
-        predicate = await self.repository.reading.permitted(context, "update", resource_type)
-        found = await self.repository.reading.standing(predicate, resource_type, resource_id)
+        right = await self.repository.reading.permitted(context, "update", resource_type)
+        found = await self.repository.reading.standing(right, resource_id)
         if found.last is None or (found.current is None and version is None):
             raise absent(found, resource_type, resource_id)
         record = await self._version(resource_type, resource_id, version or str(found.last.version))
         stored = from_history(record)
+        if not await self.repository.reading.seen(right, [stored]):
+            raise not_found(resource_type, resource_id)
         if stored.is_deleted:
             raise gone(stored)
         before = reread(stored.body)
         after = {**before, "meta": change(before.get("meta", {}))}
         if after["meta"] == before.get("meta"):
             return _answer(after["meta"])
-        changed = stored._replace(body=encode(after))
-        acts: list[Act] = [_in_history(record, changed)]
         await self._check(after)
+        keys = self.repository.writing.keys(after, stored.last_updated)
+        changed = told(stored._replace(body=encode(after)), keys)
+        acts: list[Act] = [_in_history(record, changed)]
+        prepared = Prepared(Change(resource_type, resource_id, after, found), changed, keys, ())
+        await self.repository.check_outcome(right, prepared)
         if found.version == stored.version:
-            keys = self.repository.writing.keys(after, stored.last_updated)
             acts.append(Put(collection(resource_type), resource_id, changed.record_body(), keys, found.lock))
-            check_result(predicate, Prepared(Change(resource_type, resource_id, after, found), changed, keys, ()))
-        await self.repository.commit(acts)
+        await self.repository.commit([*acts, *self.repository.told(context, [prepared], "update")])
         return _answer(after["meta"])
 
     async def _version(self, resource_type: str, resource_id: str, version: str) -> Record:

@@ -40,6 +40,7 @@ class Compiler:
             case Filter():
                 return await self._filter(resource_type, asked)
             case Chain(link, ends):
+                await self._scope.permit_some([target for target, _ in ends])
                 return Any(tuple([await self._chain(resource_type, link, target, end) for target, end in ends]))
             case Has(source, link, end):
                 return await self._has(resource_type, source, link, end)
@@ -76,6 +77,7 @@ class Compiler:
         return found if contained == NOTHING else Any((found, contained))
 
     async def _has(self, resource_type: str, source: str, link: Parameter, end: Clause) -> Predicate:
+        await self._scope.permit(source)
         inner = await self._one(source, end)
         if inner == NOTHING:
             return NOTHING

@@ -126,7 +126,7 @@ class Inclusion:
         for type_, ids in _by_type(found).items():
             visible = await self.scope.visible(type_, ids)
             for each in found:
-                if each.type == type_ and each.id in visible:
+                if each.type == type_ and each.id in visible and await self.scope.said(each):
                     current = self._held(each.reference)
                     if current is None or current.version != each.version:
                         self._add([each], key=each.versioned)

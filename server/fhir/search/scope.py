@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from server.access.decision import AccessPoint
+from server.fhir.index.indexer import Indexer
 from server.fhir.index.reading import Reading
 from server.fhir.index.registry import Registry
 from server.fhir.index.terms import term
+from server.fhir.json_form import reread
 from server.fhir.search.request import invalid, too_costly
 from server.fhir.stored import Stored, collection, from_record, from_records
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from storage.ports import Cursor, Records
-from storage.query import EVERYTHING, NOTHING, All, Key, OneOf, Order, Predicate
+from storage.query import EVERYTHING, NOTHING, All, Key, OneOf, Order, Predicate, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,21 @@ class Scope:
     async def permit(self, resource_type: str) -> None:
         """Refuse a search for a type of which nothing may be seen."""
         if await self.constraint(resource_type) == NOTHING:
+            self.context.trail.refuse(f"no right to search {resource_type}")
             raise Problem(Kind.FORBIDDEN, f"No right to search for {resource_type}.")
+
+    async def permit_some(self, resource_types: Iterable[str]) -> None:
+        """Refuse what leads only to types of which nothing may be seen; of several, some may be passed over."""
+        refused: Problem | None = None
+        for each in resource_types:
+            try:
+                await self.permit(each)
+            except Problem as problem:
+                refused = problem
+            else:
+                return
+        if refused is not None:
+            raise refused
 
     async def narrowed(self, resource_type: str, predicate: Predicate) -> Predicate:
         seen = await self.constraint(resource_type)
@@ -69,6 +85,14 @@ class Scope:
         """Those of the ids that are there and that the actor may see."""
         found = await self.values(resource_type, "_id", OneOf("_id", tuple(ids)), len(ids))
         return frozenset(found)
+
+    async def said(self, version: Stored) -> bool:
+        """Whether an old version could be seen for what it said."""
+        seen = await self.constraint(version.type)
+        if seen == EVERYTHING:
+            return True
+        indexer = Indexer(self.registry, bases=self.reading.bases, zone=self.reading.zone, full_text=False)
+        return matches(seen, indexer.keys(reread(version.body), version.last_updated))
 
     async def count(self, resource_type: str, predicate: Predicate, at_most: int) -> int:
         narrowed = await self.narrowed(resource_type, predicate)

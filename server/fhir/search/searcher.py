@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from server.access.decision import AccessPoint
+from server.fhir.collaborators import NoRedaction, Redaction
 from server.fhir.index.reading import Reading
 from server.fhir.index.registry import Registry
 from server.fhir.search.clauses import Search
@@ -20,6 +21,7 @@ from server.fhir.search.controls import types_of
 from server.fhir.search.cursor import Cursors, Place
 from server.fhir.search.everywhere import At, Everywhere
 from server.fhir.search.includes import Inclusion
+from server.fhir.search.naming import check_named_patients
 from server.fhir.search.parse import Reader, Understood
 from server.fhir.search.plans import Plan, Plans
 from server.fhir.search.request import Limits, SearchRequest, SearchResult, invalid
@@ -47,7 +49,9 @@ class Searcher:
         reading: Callable[[], Reading],
         secret: bytes,
         limits: Limits | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
+        self.redaction: Redaction = redaction or NoRedaction()
         self._records = records
         self._access = access
         self._registry = registry
@@ -75,7 +79,7 @@ class Searcher:
         if self._plans.get(registry, request) is None:
             return None
         revision = await self._records.revision()
-        return None if revision is None else (revision, registry, context.actor, context.purpose)
+        return None if revision is None else (revision, registry, await self._access.state(context))
 
     async def matching(
         self, context: Context, resource_type: str, pairs: Sequence[tuple[str, str]], at_most: int
@@ -118,6 +122,7 @@ class Searcher:
         plan = await self._planned(scope, request)
         understood, found = plan.understood, plan.found
         search = understood.search
+        await check_named_patients(scope, search)
         if search.only_count:
             total = await _total(scope, found)
             return SearchResult([], [], total, None, understood.used, understood.warnings, request)
@@ -129,8 +134,8 @@ class Searcher:
         included, warnings = await self._included(scope, search, matches) if search.includes else ([], ())
         warnings += await versions_passed_over(scope, search, matches)
         return SearchResult(
-            matches,
-            included,
+            list(await self.redaction.shown(context, matches)),
+            list(await self.redaction.shown(context, included)) if included else [],
             total,
             self._cursor(context, request, understood, next_, total),
             understood.used,
@@ -177,6 +182,7 @@ class Searcher:
                     raise Problem(Kind.NOT_FOUND, "There is no such resource type.")
                 await scope.permit(each)
             return tuple(sorted(named))
+        await scope.permit_some(known)
         return tuple([each for each in known if await scope.constraint(each) != NOTHING])
 
     async def _found(

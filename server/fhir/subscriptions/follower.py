@@ -1,5 +1,7 @@
 """One subscription being served: it follows the versions of its type and sends those that match.
 
+It is told of what its owner may see (`server.fhir.subscriptions.owner`), as that is when it is told.
+
 Its place in the feed is its own, so a slow or dead endpoint holds up nobody else; writers never hear of it at all.
 The place is kept after what was sent, so a crash may send something twice and never loses anything.
 """
@@ -15,10 +17,13 @@ import msgspec
 from server.fhir.collaborators import Indexer, Searcher
 from server.fhir.feed import Feed
 from server.fhir.json_form import reread
+from server.fhir.reading import Reading
 from server.fhir.stored import Stored, micros_of
+from server.fhir.subscriptions.owner import owner_of
 from server.fhir.subscriptions.sending import Sender, Undelivered, notification
-from server.fhir.subscriptions.subscribed import SYSTEM, Subscribed
+from server.fhir.subscriptions.subscribed import Subscribed
 from server.kernel.clock import Clock
+from server.kernel.context import Context
 from server.kernel.offload import Offload
 from storage.ports import Put, Records
 from storage.query import EVERYTHING, Predicate, matches
@@ -54,6 +59,7 @@ class Desk:
     indexer: Indexer
     sender: Sender
     pace: Pace
+    reading: Reading
 
     def now(self) -> int:
         return micros_of(self.clock.now())
@@ -91,10 +97,20 @@ class Follower:
     async def _matching(self, versions: Sequence[Stored]) -> list[Stored]:
         """Criteria are compiled for each look anew: chains in them lead to other resources as time goes by."""
         present = [each for each in versions if not each.is_deleted]
-        if not present or not self._subscribed.pairs:
-            return present
-        predicate = await self._desk.searcher.predicate(SYSTEM, self._subscribed.type, self._subscribed.pairs)
-        return await self._desk.offload.cpu(_matching, present, predicate, self._desk.indexer)
+        owner = await owner_of(self._desk.records, self._id) if present else None
+        if owner is None:
+            return []
+        seen = await self._seen(owner, present)
+        if not seen or not self._subscribed.pairs:
+            return seen
+        predicate = await self._desk.searcher.predicate(owner, self._subscribed.type, self._subscribed.pairs)
+        return await self._desk.offload.cpu(_matching, seen, predicate, self._desk.indexer)
+
+    async def _seen(self, owner: Context, versions: Sequence[Stored]) -> list[Stored]:
+        """What the owner could read now: nobody is told of more."""
+        right = await self._desk.reading.right(owner, "search", self._subscribed.type)
+        seen = await self._desk.reading.seen(right, versions)
+        return list(await self._desk.reading.redaction.shown(owner, seen))
 
     async def _deliver(self, stored: Stored) -> None:
         sent = await notification(self._subscribed.channel, stored, self._desk.offload)

@@ -11,8 +11,8 @@ import httpx
 from server.fhir import xml_form
 from server.fhir.json_form import reread
 from server.fhir.stored import Stored
-from server.fhir.subscriptions.hosts import Hosts, Unreachable
 from server.fhir.subscriptions.subscribed import XML, Channel
+from server.kernel.hosts import Hosts, Unreachable
 from server.kernel.offload import Offload
 
 _SECONDS = 10.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from server.fhir.collaborators import Indexer, Searcher
 from server.fhir.repository import Repository
 from server.fhir.subscriptions.follower import Desk, Pace
-from server.fhir.subscriptions.hosts import Hosts
 from server.fhir.subscriptions.sending import HttpSender
 from server.fhir.subscriptions.worker import SubscriptionWorker
 from server.kernel.clock import Clock
+from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
 
 
@@ -28,8 +28,15 @@ class Subscriptions:
         """Until cancelled."""
         sender = HttpSender(self.hosts)
         desk = Desk(
-            self.repository.records, self.clock, self.offload, self.searcher, self.indexer, sender, self.pace
-        )  # fmt: skip
+            self.repository.records,
+            self.clock,
+            self.offload,
+            self.searcher,
+            self.indexer,
+            sender,
+            self.pace,
+            self.repository.reading,
+        )
         try:
             await SubscriptionWorker(desk, self.repository).run()
         finally:

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 from profiles.definitions import definitions
 from server.fhir.index.moments import span_of
 from server.fhir.json_form import Resource
-from server.kernel.context import INTERACTIONS, Actor, Context, Grant
+from server.fhir.subscriptions.owner import WORKER
+from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
 from server.kernel.problem import Issue, Kind, Problem
 
 LIVE = ("requested", "active")
@@ -19,7 +20,7 @@ _PAYLOADS = {JSON: JSON, "application/json": JSON, XML: XML, "application/xml": 
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")
 _OURS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade"})
 
-SYSTEM = Context(Actor("subscriptions", "subscriptions", (Grant(INTERACTIONS),)), "subscriptions")
+SYSTEM = Context(Actor(WORKER, "subscriptions", (Grant(INTERACTIONS),), frozenset({SERVER})), "subscriptions")
 """On whose behalf the worker reads and says how a subscription fares."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive import rows
 from server.archive.metadata import pointed
 from server.archive.remove import Remover
@@ -47,7 +48,7 @@ class Archive:
 
     def another_store(self) -> Store:
         """As another process would have it: nothing shared but the stores."""
-        return Store(self.records.real, self.blobs.real, AccessPoint(), self.offload, Settings())
+        return Store(self.records.real, self.blobs.real, ImagingAccess(AccessPoint()), self.offload, Settings())
 
     async def send(self, *files: bytes, study: str | None = None, step: int = 1 << 16) -> list[StoreOutcome]:
         return await self.store.store(CONTEXT, incoming(files, step), study)
@@ -129,9 +130,9 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[Archive]:
     await stores.records.prepare(rows.INDEXES)
     records, blobs = Faulty(stores.records), Faulty(stores.blobs)
     real: tuple[Records, Blobs] = (records, blobs)  # type: ignore[assignment]
-    store = Store(*real, AccessPoint(), offload, replace(Settings(), **settings))
+    store = Store(*real, ImagingAccess(AccessPoint()), offload, replace(Settings(), **settings))
     try:
-        yield Archive(records, blobs, offload, store, Remover(*real, AccessPoint()))
+        yield Archive(records, blobs, offload, store, Remover(*real, ImagingAccess(AccessPoint())))
     finally:
         await stores.close()
         offload.close()

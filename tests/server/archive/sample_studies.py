@@ -81,7 +81,7 @@ class Sample:
                 len(members),
                 tuple(dict.fromkeys(first(member, "00080016") for member in members)),
             )
-            yield Put(rows.SERIES, uid, row.encode(), row.keys())
+            yield Put(rows.SERIES, uid, row.encode(), row.keys({}))
 
     def _instances(self) -> Iterable[Put]:
         for each in self.datasets:

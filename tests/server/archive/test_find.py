@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive import find
 from server.archive.find import Finder, Found
 from server.dicom import stored_json
@@ -31,7 +32,7 @@ class Archive:
     def __init__(self, sample: Sample) -> None:
         self.records, self.blobs = InMemoryRecords(), InMemoryBlobs()
         sample.store(self.records)
-        self.finder = Finder(self.records, self.blobs, AccessPoint())
+        self.finder = Finder(self.records, self.blobs, ImagingAccess(AccessPoint()))
 
     def find(self, level: Level, text: str = "", context: Context = CONTEXT, **path: str) -> Found:
         query = parse(level, parse_qsl(text, keep_blank_values=True))
@@ -247,10 +248,13 @@ def test_a_query_that_would_follow_too_many_studies_is_refused(
     assert caught.value.kind is Kind.TOO_LARGE
 
 
-def test_who_holds_no_grant_finds_nothing(archive: Archive) -> None:
+def test_who_holds_no_grant_may_not_search(archive: Archive) -> None:
     nobody = Context(Actor("x", "x", ()), "test")
-    assert archive.find(Level.STUDY, context=nobody) == Found([], 0)
-    assert asyncio.run(archive.finder.state(nobody, "1.1")) is None
+    with pytest.raises(Problem) as raised:
+        archive.find(Level.STUDY, context=nobody)
+    assert raised.value.kind is Kind.FORBIDDEN
+    with pytest.raises(Problem):
+        asyncio.run(archive.finder.state(nobody, "1.1"))
 
 
 def test_metadata_too_long_for_a_record_is_read_from_its_blob(archive: Archive) -> None:

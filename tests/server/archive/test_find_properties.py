@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive import find
 from server.archive.find import Finder
 from server.dicom import stored_json
@@ -171,4 +172,4 @@ def _finder(instances: list[Instance]) -> Finder:
         sample.add(sop=each["instance"], **attributes)
     records = InMemoryRecords()
     sample.store(records)
-    return Finder(records, InMemoryBlobs(), AccessPoint())
+    return Finder(records, InMemoryBlobs(), ImagingAccess(AccessPoint()))

@@ -130,12 +130,12 @@ def test_what_is_not_at_that_place_is_not_found(run: Run, place: tuple[str, ...]
     run(body)
 
 
-def test_who_may_not_delete_finds_nothing_to_delete(run: Run) -> None:
+def test_who_may_not_delete_deletes_nothing(run: Run) -> None:
     async def body(archive: Archive) -> None:
         reader = Context(Actor("r", "reader", (Grant(frozenset({"read", "search"})),)), "test")
         with pytest.raises(Problem) as raised:
             await archive.remover.remove(reader, "1.2.3")
-        assert raised.value.kind is Kind.NOT_FOUND
+        assert raised.value.kind is Kind.FORBIDDEN
         assert await archive.check() == 4
 
     run(body)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive.frames_reader import FileReader, FramePlace, swapped
 from server.archive.read_ahead import Job, read_ahead
 from server.archive.retrieve import Retriever, begun
@@ -117,7 +118,7 @@ def test_swapping_twice_is_nothing(unit: int, content: bytes) -> None:
 
 
 def retriever(archive: Archive) -> Retriever:
-    return Retriever(archive.records, archive.blobs, AccessPoint(), archive.offload)  # type: ignore[arg-type]
+    return Retriever(archive.records, archive.blobs, ImagingAccess(AccessPoint()), archive.offload)  # type: ignore[arg-type]
 
 
 def test_fragments_of_a_frame_are_joined_without_their_headers(tmp_path: Path) -> None:

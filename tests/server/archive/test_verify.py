@@ -50,7 +50,7 @@ async def _incoming(files: list[bytes]) -> AsyncIterator[IncomingInstance]:
 
 @asynccontextmanager
 async def archive(folder: Path, *files: bytes, encryption: str = "off") -> AsyncIterator[Services]:
-    services = await open_services(Settings(data=folder, encryption=encryption))
+    services = await open_services(Settings(data=folder, auth="off", encryption=encryption))
     try:
         stored = list(files) or [instance(number, series=1 + number // 3).data() for number in (1, 2, 3)]
         outcomes = await services.store.store(CONTEXT, _incoming(stored))
@@ -147,7 +147,7 @@ async def test_wrong_counts_are_found(tmp_path: Path) -> None:
         await records.commit(
             [
                 Put(STUDY, wrong.study_instance_uid, wrong.encode(), wrong.keys()),
-                Put(SERIES, short.series_instance_uid, short.encode(), short.keys()),
+                Put(SERIES, short.series_instance_uid, short.encode(), short.keys({})),
             ]
         )
         found = await findings(services)

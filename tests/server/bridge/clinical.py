@@ -15,6 +15,7 @@ from profiles.packages.source import Packages
 from profiles.terminology.service import Terminology
 from profiles.validator.validator import Validator
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive import rows
 from server.archive.remove import Remover
 from server.archive.store import IncomingInstance, Store
@@ -22,6 +23,7 @@ from server.bridge.moments import DEFAULT_ZONE, zone
 from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.fhir.bundle.transaction import Transactions
+from server.fhir.imaging_studies import ImagingRecords
 from server.fhir.index.indexer import Indexer
 from server.fhir.index.reading import Reading
 from server.fhir.index.registry import Registry
@@ -133,8 +135,9 @@ async def clinical(folder: Path, clock: Clock | None = None, records_url: str = 
     repository = Repository(records, access, clock, offload, writing, searcher)
     reconciler = Reconciler(records, repository, Transactions(repository, read_patch), offload, clock, SITE, WADO)
     worker = Worker(records, reconciler, clock)
-    store = Store(records, stores.blobs, access, offload, Settings(), worker.wake)
-    remover = Remover(records, stores.blobs, access, worker.wake)
+    imaging = ImagingAccess(access, ImagingRecords(records))
+    store = Store(records, stores.blobs, imaging, offload, Settings(), worker.wake)
+    remover = Remover(records, stores.blobs, imaging, worker.wake)
     timeline = TimelineService(repository, searcher, offload, clock, SITE)
     try:
         yield Clinical(records, offload, repository, searcher, store, remover, reconciler, worker, timeline, still)

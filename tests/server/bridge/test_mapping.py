@@ -12,7 +12,8 @@ from server.bridge.body_sites import body_site
 from server.bridge.moments import DEFAULT_ZONE, Moment, moment, zone
 from server.bridge.patient import patient
 from server.bridge.person_name import human_names
-from server.bridge.texts import clean, concepts
+from server.bridge.texts import concepts
+from server.dicom.plain_text import clean
 from tests.server.archive.sample_studies import dataset
 
 SITE = zone(DEFAULT_ZONE)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from server.bridge.imaging_study import resource_id
-from server.bridge.patient import SOURCE, local_system
+from server.bridge.patient import SOURCE
+from server.bridge.reconcile import endpoint
+from server.dicom.patient_number import local_system
 from server.kernel.problem import Kind, Problem
 from tests.server.bridge.clinical import CONTEXT, SITE, WADO, Clinical, run
 from tests.server.bridge.images import image
@@ -232,6 +234,38 @@ def test_a_resource_somebody_else_made_for_the_study_is_used(tmp_path: Path) -> 
         await clinical.remover.remove(CONTEXT, "1.2.3")
         await clinical.worker.drain()
         assert await clinical.get("ImagingStudy/theirs")
+
+    run(tmp_path, body)
+
+
+def test_a_resource_that_gives_the_study_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        claim = {
+            "resourceType": "ImagingStudy",
+            "id": "claim",
+            "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}],
+            "status": "registered",
+            "subject": {"reference": "Patient/other"},
+        }
+        await clinical.put(hospital(), {"resourceType": "Patient", "id": "other"}, claim)
+        await clinical.send(image(1))
+        assert (await clinical.get("ImagingStudy/claim"))["status"] == "registered"
+        assert (await clinical.get(STUDY))["subject"] == {"reference": "Patient/known"}
+
+    run(tmp_path, body)
+
+
+@pytest.mark.parametrize("requires_token", [True, False])
+def test_the_endpoint_says_once_whether_it_takes_a_token(requires_token: bool) -> None:
+    url = "http://fhir.org/argonaut/smart-imaging/StructureDefinition/requires-access-token"
+    made = endpoint(WADO, requires_token=requires_token)
+    assert made["extension"] == [{"url": url, "valueBoolean": requires_token}]
+
+
+def test_a_study_that_names_no_modality_has_one_all_the_same(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        await clinical.send(image(1, Modality=None))
+        assert [each["code"] for each in (await clinical.get(STUDY))["modality"]] == ["OT"]
 
     run(tmp_path, body)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive.frame_coder import FrameCoder
 from server.archive.recode import Recoder
 from server.archive.retrieve import Retriever
@@ -115,7 +116,7 @@ class Served:
         return Got(messages[0]["status"], found, body)
 
 
-def surfaces(archive: Archive, access: AccessPoint, answers: AnswerCache) -> tuple[Endpoint, ...]:
+def surfaces(archive: Archive, access: ImagingAccess, answers: AnswerCache) -> tuple[Endpoint, ...]:
     retriever = Retriever(archive.records, archive.blobs, access, archive.offload)  # type: ignore[arg-type]
     coder = FrameCoder(retriever)
     bulkdata = RetrieveBulkdata(retriever, coder)
@@ -133,7 +134,7 @@ def surfaces(archive: Archive, access: AccessPoint, answers: AnswerCache) -> tup
 
 @asynccontextmanager
 async def served(
-    folder: Path, *files: bytes, actor: Actor = LOCAL_ACTOR, access: AccessPoint | None = None, cache: int = 1 << 20
+    folder: Path, *files: bytes, actor: Actor = LOCAL_ACTOR, access: ImagingAccess | None = None, cache: int = 1 << 20
 ) -> AsyncIterator[Served]:
     async with opened(folder) as archive:
         outcomes = await archive.send(*files)
@@ -141,7 +142,7 @@ async def served(
         answers = AnswerCache(cache)
         app = SurfaceApplication(
             prefix="/dicomweb",
-            endpoints=surfaces(archive, access or AccessPoint(), answers),
+            endpoints=surfaces(archive, access or ImagingAccess(AccessPoint()), answers),
             problem=problems.render,
             door=OpenDoor(actor),
             cors=Cors.parse("*"),

@@ -9,13 +9,14 @@ from pathlib import Path
 from lxml import etree
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.dicomweb.capabilities import gives
 from tests.server.dicomweb.served import BASE, Served, served, surfaces
 
 
 def test_options_on_the_root_describes_every_row(tmp_path: Path) -> None:
     async def check(server: Served) -> None:
-        rows = surfaces(server.archive, AccessPoint(), server.answers)
+        rows = surfaces(server.archive, ImagingAccess(AccessPoint()), server.answers)
         for path in ("/", ""):
             got = await server.get(path, method="OPTIONS")
             assert got.media_type == "application/vnd.sun.wadl+xml"
@@ -41,7 +42,7 @@ def test_options_on_the_root_describes_every_row(tmp_path: Path) -> None:
 def test_every_row_says_what_it_gives(tmp_path: Path) -> None:
     async def main() -> None:
         async with served(tmp_path) as server:
-            for row in surfaces(server.archive, AccessPoint(), server.answers):
+            for row in surfaces(server.archive, ImagingAccess(AccessPoint()), server.answers):
                 assert gives(row), row.name
                 assert row.interaction == ("capabilities" if row.name == "capabilities" else "read")
 

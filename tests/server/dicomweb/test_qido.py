@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
 from server.archive.find import Finder
 from server.dicomweb.qido import Search
 from server.kernel.answers import AnswerCache
@@ -26,7 +27,7 @@ class Served:
     def __init__(self, most: int = 1000) -> None:
         self.records = InMemoryRecords()
         self.put("r1")
-        finder = Finder(self.records, InMemoryBlobs(), AccessPoint())
+        finder = Finder(self.records, InMemoryBlobs(), ImagingAccess(AccessPoint()))
         self.search = Search(finder, AnswerCache(1 << 20), Offload(io_threads=1, cpu_threads=1), most)
         self.app = application(self.search.endpoints())
 

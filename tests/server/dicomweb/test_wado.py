@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess, NoStudies
 from server.archive import recode, retrieve
 from server.dicomweb import wado
 from server.kernel.context import Actor
 from server.kernel.problem import Kind
-from storage.query import Equals, Predicate
+from storage.query import Equals, Not, Predicate
 from tests.server.dicomweb import samples
 from tests.server.dicomweb.served import ANY_DICOM, BASE, OCTETS, Served, served
 
@@ -400,14 +401,21 @@ def test_an_instance_as_octets_is_its_bulk_data(tmp_path: Path) -> None:
     run(tmp_path, [samples.written(dataset)], check)
 
 
-class OnlySeries(AccessPoint):
-    """Lets an actor see one series, as consent might."""
-
+class AllButRestricted(AccessPoint):
     async def constrain(self, *_: Any) -> Predicate:
-        return Equals("SeriesInstanceUID", "1.2.3.1")
+        return Not(Equals("@level", 4))
+
+
+class OneSeriesRestricted(NoStudies):
+    async def stamp(self, study: str) -> Hashable:
+        return "1"
+
+    async def series(self, predicate: Predicate, at_most: int) -> Sequence[str]:
+        return ["1.2.3/1.2.3.2"]
 
 
 HIDDEN = "/studies/1.2.3/series/1.2.3.2"
+PARTLY = ImagingAccess(AllButRestricted(), OneSeriesRestricted())
 
 
 @pytest.mark.parametrize("tail", ["", "/metadata", "/rendered", "/thumbnail", "/bulkdata", "/pixeldata"])
@@ -421,17 +429,18 @@ def test_what_an_actor_may_not_see_looks_as_if_it_were_not_there(tmp_path: Path,
             seen, absent = await server.get(path + tail), await server.get(path.replace("3.2", "3.9") + tail)
             assert (seen.status, seen.body) == (absent.status, absent.body)
             assert seen.status == 404
-        shown = await server.get(STUDY + tail)
+        assert (await server.get(STUDY + tail)).status == 403
+        shown = await server.get(SERIES + tail)
         assert shown.status == 200
         assert b"1.2.3.2" not in shown.body
 
-    run(tmp_path, files, check, access=OnlySeries())
+    run(tmp_path, files, check, access=PARTLY)
 
 
 def test_an_actor_without_a_grant_sees_nothing(tmp_path: Path) -> None:
     async def check(server: Served) -> None:
         for path in (STUDY, SERIES, ONE, STUDY + "/metadata", ONE + "/frames/1", ONE + "/rendered"):
-            assert (await server.get(path)).status == 404
+            assert (await server.get(path)).status == 403
 
     run(tmp_path, [samples.written(samples.image())], check, actor=Actor("nobody", "nobody", ()))
 

@@ -12,8 +12,8 @@ from server.fhir.bundle.answers import EntryAnswer
 from server.fhir.bundle.entries import Entry
 from server.fhir.history import History
 from server.fhir.json_form import Resource, decode, encode
-from server.fhir.reading import Reading
 from server.fhir.repository import Repository
+from server.fhir.search.cursor import Cursors
 from server.fhir.stored import Stored, collection, from_record
 from server.fhir.writing import Writing
 from server.kernel.context import LOCAL_ACTOR, Context
@@ -120,7 +120,7 @@ class Small:
             enforces_references=self.enforces_references,
             most_deleted=self.most_deleted,
         )
-        self.history = History(self.records, Reading(self.records, self.access))
+        self.history = History(self.records, self.repository.reading, Cursors(bytes(32)))
 
 
 def patient(family: str = "Wang", **more: Any) -> Resource:

@@ -104,8 +104,9 @@ def test_bodies_and_versions_stay(tmp_path: Path) -> None:
             before = (await records.get(collection("Patient"), ["p0001"]))[0]
             await run(Reindexer(records, parameters, parameters.keys, offload, no_pause), "Patient")
             after = (await records.get(collection("Patient"), ["p0001"]))[0]
-            assert after.body == before.body
+            assert from_record("Patient", after).body == from_record("Patient", before).body
             assert from_record("Patient", after).version == 7
+            assert from_record("Patient", after).patients == ("Patient/p0001",)
 
     asyncio.run(scenario())
 

@@ -101,7 +101,7 @@ class Served:
 
 @contextmanager
 def served(folder: Path, **settings: Any) -> Iterator[Served]:
-    chosen = Settings(data=folder, base_url=f"http://{HOST}", **settings)
+    chosen = Settings(data=folder, base_url=f"http://{HOST}", **{"auth": "off", **settings})
     with asyncio.Runner() as runner:
         services = runner.run(open_services(chosen))
         try:

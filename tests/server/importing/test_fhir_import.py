@@ -36,7 +36,7 @@ REPOSITORY = "Organization?identifier=http://example.org|1"
 
 @asynccontextmanager
 async def archive(folder: Path) -> AsyncIterator[Services]:
-    services = await open_services(Settings(data=folder / "data"))
+    services = await open_services(Settings(data=folder / "data", auth="off"))
     try:
         yield services
     finally:

@@ -30,7 +30,7 @@ CONTEXT = Context(LOCAL_ACTOR, "test")
 
 @asynccontextmanager
 async def archive(folder: Path) -> AsyncIterator[Services]:
-    services = await open_services(Settings(data=folder / "data"))
+    services = await open_services(Settings(data=folder / "data", auth="off"))
     try:
         yield services
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from server.access.roles import SYSTEM
 from server.assembly import Services, open_services
 from server.fhir.export import exports as exporting
 from server.fhir.export.exports import Exports
@@ -19,7 +20,7 @@ from server.fhir.export.job import Job, State
 from server.fhir.export.opening import open_exports
 from server.fhir.export.request import Level, parse
 from server.fhir.stored import Stored
-from server.kernel.context import LOCAL_ACTOR, Actor, Context
+from server.kernel.context import INTERACTIONS, LOCAL_ACTOR, Actor, Context, Grant
 from server.kernel.problem import Kind, Problem
 from server.settings import Settings
 
@@ -33,7 +34,7 @@ def _nothing_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[tuple[Services, Exports]]:
-    services = await open_services(Settings(data=folder))
+    services = await open_services(Settings(data=folder, auth="off"))
     try:
         records, blobs = services.stores.records, services.stores.blobs
         yield services, open_exports(records, blobs, services.access, services.fhir)
@@ -233,5 +234,35 @@ def test_who_may_not_search_may_not_export(tmp_path: Path) -> None:
             with pytest.raises(Problem) as refused:
                 await exports.kick_off(nobody, parse(Level.SYSTEM, None, []), "u")
             assert refused.value.kind is Kind.FORBIDDEN
+
+    asyncio.run(scenario())
+
+
+def test_an_export_holds_what_its_actor_may_see_for_its_purpose(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as (services, exports):
+            for each in "ab":
+                await put(services, "Patient", each)
+                await put(services, "Observation", f"o{each}", **observation(each))
+            await put(services, "Group", "g", type="person", actual=True,
+                      member=[{"entity": {"reference": f"Patient/{each}"}} for each in "ab"])  # fmt: skip
+            grants = (Grant(INTERACTIONS),)
+            limited = Actor("backend", "b", grants, frozenset({SYSTEM}), own_patients=frozenset("a"))
+            context = Context(limited, "r", "HPAYMT")
+            job_id = await exports.kick_off(context, parse(Level.SYSTEM, None, []), "u")
+            assert await exports.step()
+            job = await exports.job(context, job_id)
+            assert job.purpose == "HPAYMT"
+            found = await lines(exports, job)
+            named = {name: [each["id"] for each in found.get(name, ())] for name in ("Patient", "Observation", "Group")}
+            assert named == {"Patient": ["a"], "Observation": ["oa"], "Group": []}
+            for level, group, pairs in (
+                (Level.PATIENT, None, [("patient", "Patient/b")]),
+                (Level.SYSTEM, None, [("_type", "AuditEvent")]),
+                (Level.SYSTEM, None, [("_type", "Group")]),
+            ):
+                with pytest.raises(Problem) as refused:
+                    await exports.kick_off(context, parse(level, group, pairs), "u")
+                assert refused.value.kind is Kind.FORBIDDEN
 
     asyncio.run(scenario())

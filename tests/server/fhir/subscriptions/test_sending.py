@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from server.fhir.stored import Stored
-from server.fhir.subscriptions.hosts import Hosts, Unreachable
 from server.fhir.subscriptions.sending import HttpSender, Notification, Undelivered, notification
 from server.fhir.subscriptions.subscribed import Channel
+from server.kernel.hosts import Hosts, Unreachable
 from server.kernel.offload import Offload
 
 EMPTY = Notification("POST", "http://127.0.0.1/", (), b"")

@@ -90,7 +90,8 @@ async def house(folder: Path) -> AsyncIterator[House]:
 
 
 def worker(small: Small, outbox: Outbox) -> SubscriptionWorker:
-    desk = Desk(small.records, small.clock, small.offload, small.searcher, SmallIndexer(), outbox, FAST)
+    reading = small.repository.reading
+    desk = Desk(small.records, small.clock, small.offload, small.searcher, SmallIndexer(), outbox, FAST, reading)
     return SubscriptionWorker(desk, small.repository)
 
 

@@ -1,7 +1,8 @@
-"""Where notifications may go: public addresses, and those hosts of the house that the operator lists.
+"""Where the server itself may knock: public addresses, and those hosts of the house that the operator lists.
 
-Without this a subscription would make the server knock at any door of its own network. A name is looked up once and the
-connection made to the address that was judged, so a name server cannot answer differently the second time.
+Without this a subscription, or the address of a client's keys, would let a stranger use the server to reach any door of
+its own network. A name is looked up once and the connection made to the address that was judged, so a name server
+cannot answer differently the second time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 
 class Unreachable(Exception):
-    """A place that notifications do not go to; the text says why and names no address."""
+    """A place that the server does not call; the text says why and names no address."""
 
 
 @dataclass(frozen=True, slots=True)

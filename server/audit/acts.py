@@ -1,0 +1,140 @@
+"""Which event each endpoint of a surface makes: a row for every one, by its name.
+
+Endpoints are rows of the surfaces; these rows say what an auditor reads of them (FHIR R4 AuditEvent with IHE BALP,
+DICOM PS3.15 A.5.3). A test walks every surface and fails where a row is missing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from server.audit.codes import (
+    AUDIT_LOG_USED,
+    EXPORT,
+    INSTANCES_ACCESSED,
+    INSTANCES_TRANSFERRED,
+    QUERY,
+    REST,
+    STUDY_DELETED,
+)
+
+
+class About(Enum):
+    """What stands in an event beside the patient."""
+
+    DATA = "data"
+    """The resources named or noted."""
+    QUERY = "query"
+    """What was asked; never what was found."""
+    STUDY = "study"
+    JOB = "job"
+    """The export, and what was asked of it."""
+
+
+class Pattern(NamedTuple):
+    code: str
+    subtype: str
+    action: str
+    about: About
+
+    @property
+    def is_write(self) -> bool:
+        """Such acts have their event in the commit that writes; the door tells of those that came to nothing."""
+        return self.action in "CUD"
+
+
+def _rest(subtype: str, action: str, about: About = About.DATA) -> Pattern:
+    return Pattern(REST, subtype, action, about)
+
+
+_SEARCH = _rest("search-type", "E", About.QUERY)
+_SEARCH_ALL = _rest("search-system", "E", About.QUERY)
+_OPERATION = _rest("operation", "E", About.QUERY)
+_QIDO = Pattern(QUERY, "qido", "E", About.QUERY)
+_WADO = Pattern(INSTANCES_TRANSFERRED, "wado-rs", "R", About.STUDY)
+_METADATA = Pattern(INSTANCES_ACCESSED, "wado-metadata", "R", About.STUDY)
+_STOW = Pattern(INSTANCES_TRANSFERRED, "stow-rs", "C", About.STUDY)
+
+AUDIT_USED = Pattern(AUDIT_LOG_USED, "ITI-81", "R", About.QUERY)
+"""Whatever is asked of AuditEvent (P33)."""
+
+_FHIR = {
+    "read": _rest("read", "R"),
+    "vread": _rest("vread", "R"),
+    "create": _rest("create", "C"),
+    "update": _rest("update", "U"),
+    "update.conditional": _rest("update", "U"),
+    "patch": _rest("patch", "U"),
+    "patch.conditional": _rest("patch", "U"),
+    "delete": _rest("delete", "D"),
+    "delete.conditional": _rest("delete", "D"),
+    "history.instance": _rest("history-instance", "R"),
+    "history.type": _rest("history-type", "R", About.QUERY),
+    "history.system": _rest("history-system", "R", About.QUERY),
+    "search.type": _SEARCH,
+    "search.type.post": _SEARCH,
+    "search.compartment": _SEARCH,
+    "search.compartment.post": _SEARCH,
+    "search.system": _SEARCH_ALL,
+    "search.system.post": _SEARCH_ALL,
+    "transaction": _rest("transaction", "E"),
+    "export.file": Pattern(EXPORT, "operation", "R", About.JOB),
+    "export.cancel": _rest("operation", "E", About.JOB),
+}
+_OPERATIONS = {
+    "$everything": _OPERATION,
+    "$lastn": _OPERATION,
+    "$timeline": _OPERATION,
+    "$validate": _OPERATION,
+    "$meta": _OPERATION,
+    "$meta-add": _rest("operation", "U"),
+    "$meta-delete": _rest("operation", "U"),
+    "$expand": _OPERATION,
+    "$lookup": _OPERATION,
+    "$subsumes": _OPERATION,
+    "$translate": _OPERATION,
+    "$validate-code": _OPERATION,
+    "$export": Pattern(EXPORT, "operation", "R", About.JOB),
+}
+_WADO_ROWS = (
+    "wado.study", "wado.series", "wado.instance", "wado.frames", "wado.bulkdata", "wado.study.bulkdata",
+    "wado.series.bulkdata", "wado.instance.bulkdata", "wado.study.pixeldata", "wado.series.pixeldata",
+    "wado.instance.pixeldata", "wado.study.rendered", "wado.series.rendered", "wado.instance.rendered",
+    "wado.frames.rendered", "wado.study.thumbnail", "wado.series.thumbnail", "wado.instance.thumbnail",
+    "wado.frames.thumbnail",
+)  # fmt: skip
+_QIDO_ROWS = (
+    "qido.studies", "qido.series", "qido.instances", "qido.study.series", "qido.study.instances",
+    "qido.series.instances",
+)  # fmt: skip
+_DICOM = {
+    **dict.fromkeys(_WADO_ROWS, _WADO),
+    **dict.fromkeys(_QIDO_ROWS, _QIDO),
+    "wado.uri": Pattern(INSTANCES_TRANSFERRED, "wado-uri", "R", About.STUDY),
+    "wado.study.metadata": _METADATA,
+    "wado.series.metadata": _METADATA,
+    "wado.instance.metadata": _METADATA,
+    "stow.studies": _STOW,
+    "stow.study": _STOW,
+    "delete.study": Pattern(STUDY_DELETED, "delete", "D", About.STUDY),
+    "delete.series": Pattern(INSTANCES_ACCESSED, "delete", "D", About.STUDY),
+    "delete.instance": Pattern(INSTANCES_ACCESSED, "delete", "D", About.STUDY),
+}
+_ROWS = _FHIR | _DICOM
+
+UNRECORDED = frozenset({"export.status"})
+"""Endpoints that disclose nothing of anyone: whether an export is done is asked every few seconds."""
+ELSEWHERE = frozenset({"capabilities", "oauth"})
+"""Interactions the door passes over: statements are public, and the authorization server records its own acts."""
+
+
+def pattern_of(name: str) -> Pattern | None:
+    """The row of an endpoint; those of operations are `operation.$name.level`. `None` where nothing is recorded."""
+    if (found := _ROWS.get(name)) is not None:
+        return found
+    if name.startswith("operation."):
+        return _OPERATIONS[name.split(".")[1]]
+    if name in UNRECORDED:
+        return None
+    raise KeyError(name)

@@ -1,0 +1,67 @@
+"""What administrators do at the command line: over the opened services, in their own name, told in tables."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.audit.who import Who
+from server.commands.configuration import fail, failing_clearly, opened_ground, settings_or_exit
+from server.groundwork import Groundwork
+from server.smart.moments import SECOND
+
+T = TypeVar("T")
+
+
+def acting(work: Callable[[Groundwork], Awaitable[T]], data: Path | None, records: str | None) -> T:
+    """Do this over what the settings lead to; what goes wrong ends the command with one sentence."""
+
+    async def act() -> T:
+        async with opened_ground(settings) as ground:
+            return await work(ground)
+
+    settings = settings_or_exit(data=data, records=records)
+    if settings.auth == "off":
+        fail("WEFT_AUTH=off: without sign-in there is nobody to let in, and no audit trail to tell of it")
+    with failing_clearly():
+        return asyncio.run(act())
+
+
+def administrator() -> Who:
+    """Who sits at the command line, for the audit trail: the operating system knows no more than a name."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "unknown"
+    return Who(name=f"{name} (command line)", roles=("administrator",))
+
+
+def show(headings: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """A table, or a sentence where it would have no row. What users chose is never read as markup."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not rows:
+        console.print(empty, markup=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(each) for each in row))
+    console.print(table)
+
+
+def say(text: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def day(micros: int) -> str:
+    """`2026-11-22 09:15` UTC; empty for never."""
+    return f"{datetime.fromtimestamp(micros / SECOND, UTC):%Y-%m-%d %H:%M}" if micros else ""

@@ -1,0 +1,173 @@
+"""`weft client`: apps and backend services, and what each may ask for at most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from msgspec.structs import replace
+
+from server.access.roles import SYSTEM, USER_ROLES
+from server.audit.security_events import Changed, changed
+from server.commands.acting import acting, administrator, day, say, show
+from server.commands.configuration import fail
+from server.commands.options import Data, Records, group
+from server.groundwork import Groundwork
+from server.kernel.ids import new_token
+from server.kernel.problem import Kind, Problem
+from server.smart.client_authentication import BASIC, BY_KEY, PUBLIC
+from server.smart.digest import digest, new_secret
+from server.smart.grant_types import BACKEND, CODE, REFRESH
+from server.smart.model import Client
+from server.smart.moments import micros
+from server.smart.registration import Metadata, check_metadata
+from server.smart.scopes import parse_scopes
+from storage.errors import VersionConflict
+
+clients = group("client", "Apps and backend services that may ask for tokens.")
+
+_METHODS = {"public": PUBLIC, "secret": BASIC, "key": BY_KEY}
+_ROLES = (SYSTEM, *sorted(USER_ROLES))
+
+Name = Annotated[str, typer.Argument(help="As users see it.")]
+Id = Annotated[str, typer.Argument(help="client_id, as `weft client list` shows it.")]
+
+
+@clients.command()
+def add(
+    name: Name,
+    scope: Annotated[list[str], typer.Option(help="What it may ask for at most: 'patient/*.rs launch/patient'.")],
+    redirect: Annotated[list[str] | None, typer.Option(help="Where codes may be sent, exactly; repeat it.")] = None,
+    launch_url: Annotated[str, typer.Option(help="Where an EHR opens the app.")] = "",
+    by: Annotated[str, typer.Option(help="How it proves itself: public (PKCE only), secret or key.")] = "public",
+    jwks: Annotated[Path | None, typer.Option(help="File with its public keys.", exists=True, dir_okay=False)] = None,
+    jwks_url: Annotated[str, typer.Option(help="https address of its public keys.")] = "",
+    backend: Annotated[bool, typer.Option("--backend", help="Acts for itself, without a user.")] = False,
+    role: Annotated[list[str] | None, typer.Option(help=f"Of a backend service: {', '.join(_ROLES)}.")] = None,
+    purpose: Annotated[str, typer.Option(help="Purpose of use (TREAT, HRESCH…) it states where it states none.")] = "",
+    patient: Annotated[list[str] | None, typer.Option(help="Logical id of a patient it is limited to; repeat.")] = None,
+    fhir_user: Annotated[str, typer.Option(help="Device/4: what consents may name it by.")] = "",
+    client_id: Annotated[str, typer.Option("--id", help="client_id; made up where none is given.")] = "",
+    data: Data = None,
+    records: Records = None,
+) -> None:
+    """Let an app or a backend service in. Its secret, if it has one, is shown once."""
+    if by not in _METHODS:
+        fail(f"--by {by}: public, secret or key")
+    if wrong := [each for each in role or () if each not in _ROLES]:
+        fail(f"{', '.join(wrong)}: no such role; there are {', '.join(_ROLES)}")
+    grants = (BACKEND,) if backend else (CODE, REFRESH)
+    metadata = Metadata(
+        redirect_uris=tuple(redirect or ()),
+        client_name=name,
+        token_endpoint_auth_method=_METHODS[by],
+        grant_types=grants,
+        scope=" ".join(scope),
+        jwks=_read_keys(jwks),
+        jwks_uri=jwks_url,
+        initiate_login_uri=launch_url,
+    )
+    secret = new_secret()
+    client = Client(
+        client_id or new_token(16),
+        name,
+        _METHODS[by],
+        tuple(each.text for each in parse_scopes(metadata.scope)),
+        metadata.redirect_uris,
+        launch_url,
+        digest(secret) if by == "secret" else "",
+        metadata.jwks,
+        jwks_url,
+        grants,
+        purpose,
+        tuple(patient) if patient else None,
+        tuple(role or (SYSTEM,)),
+        fhir_user,
+    )
+    acting(lambda ground: _kept(ground, client, metadata), data, records)
+    say(f"client_id {client.id}")
+    if by == "secret":
+        say(f"client_secret, shown only now: {secret}")
+    _tell_left_out(metadata.scope, client)
+
+
+@clients.command()
+def approve(id: Id, data: Data = None, records: Records = None) -> None:
+    """Let in an app that registered itself and waits."""
+
+    async def work(ground: Groundwork) -> None:
+        await _change(ground, id, "approved", is_approved=True)
+
+    acting(work, data, records)
+    say(f"{id} may ask for tokens.")
+
+
+@clients.command()
+def revoke(id: Id, data: Data = None, records: Records = None) -> None:
+    """Shut an app out at once: every approval it was given and all its tokens end."""
+
+    async def work(ground: Groundwork) -> None:
+        await _change(ground, id, "revoked", is_approved=False)
+        await ground.smart.approvals.end_client(id)
+
+    acting(work, data, records)
+    say(f"{id} is shut out, and its tokens are dead.")
+
+
+@clients.command("list")
+def list_(data: Data = None, records: Records = None) -> None:
+    """Show every app and backend service."""
+    found = acting(lambda ground: ground.smart.store.every(Client), data, records)
+    rows = [_row(held.value) for held in sorted(found, key=lambda held: held.value.name.casefold())]
+    show(("CLIENT_ID", "NAME", "BY", "SCOPES", "PURPOSE", "SINCE", "LAST USED", ""), rows, "There is no client yet.")
+
+
+def _row(client: Client) -> tuple[str, ...]:
+    by = next(name for name, method in _METHODS.items() if method == client.method)
+    return (
+        client.id,
+        client.name,
+        f"{by}, backend" if BACKEND in client.grants else by,
+        " ".join(client.scopes),
+        client.purpose,
+        day(client.created),
+        day(client.last_used),
+        "" if client.is_approved else "shut out, or waits",
+    )
+
+
+async def _kept(ground: Groundwork, client: Client, metadata: Metadata) -> None:
+    check_metadata(metadata)
+    smart, at = ground.smart, micros(ground.clock)
+    event = changed(at, administrator(), Changed.CONFIGURATION, "C", f"Client/{client.id}", "added")
+    try:
+        await smart.store.commit(smart.store.put(replace(client, created=at), 0), *smart.recording.acts([event]))
+    except VersionConflict:
+        raise Problem(Kind.CONFLICT, "There is a client of this id.") from None
+
+
+async def _change(ground: Groundwork, id: str, what: str, **members: Any) -> None:
+    smart = ground.smart
+    held = await smart.store.get(Client, id)
+    if held is None:
+        raise Problem(Kind.NOT_FOUND, "There is no client of this id.")
+    event = changed(micros(ground.clock), administrator(), Changed.CONFIGURATION, "U", f"Client/{id}", what)
+    put = smart.store.put(replace(held.value, **members), held.version)
+    await smart.store.commit(put, *smart.recording.acts([event]))
+
+
+def _read_keys(file: Path | None) -> Any:
+    if file is None:
+        return None
+    try:
+        return msgspec.json.decode(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        fail(f"{file} holds no JSON")
+
+
+def _tell_left_out(scope: str, client: Client) -> None:
+    """What is not understood gives no right, and whoever mistyped it should know."""
+    if unknown := [each for each in dict.fromkeys(scope.split()) if each not in client.scopes]:
+        say(f"not understood, and left out: {' '.join(unknown)}")

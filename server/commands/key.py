@@ -1,0 +1,44 @@
+"""`weft key`: the keys that id_tokens are signed with."""
+
+from __future__ import annotations
+
+from server.audit.security_events import Changed, changed
+from server.commands.acting import acting, administrator, day, say, show
+from server.commands.options import Data, Records, group
+from server.groundwork import Groundwork
+from server.smart.keys import ALGORITHM
+from server.smart.moments import micros
+
+keys = group("key", "The keys that sign who is who (id_tokens).")
+
+
+@keys.command()
+def rotate(data: Data = None, records: Records = None) -> None:
+    """Put a new key into use, in every process at once. The old one is published until its last token has ended."""
+    kid = acting(_rotated, data, records)
+    say(f"Key {kid} signs from now on.")
+
+
+@keys.command("list")
+def list_(data: Data = None, records: Records = None) -> None:
+    """Show every key that is published."""
+    found = acting(lambda ground: ground.smart.ring.listed(), data, records)
+    rows = [
+        (
+            each.kid,
+            ALGORITHM,
+            day(each.created),
+            f"until {day(each.published_until)}" if each.published_until else "in use",
+        )
+        for each in found
+    ]
+    show(("KEY", "ALGORITHM", "MADE", ""), rows, "There is no key yet.")
+
+
+async def _rotated(ground: Groundwork) -> str:
+    kid = await ground.smart.ring.rotate()
+    event = changed(
+        micros(ground.clock), administrator(), Changed.CONFIGURATION, "C", f"Key/{kid}", "signing key rotated"
+    )
+    await ground.smart.recording.record([event])
+    return kid

@@ -1,0 +1,182 @@
+"""The door of every surface that needs sign-in: a bearer token in, an event out before the first byte (RFC 6750).
+
+`enter` names the actor by the token in the Authorization header, and by nothing else: tokens in URLs or forms and
+cookies of the pages open nothing here. `leave` waits until the event is durable; where it cannot be, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from server.access.roles import AUDITOR, EMERGENCY
+from server.audit.acts import AUDIT_USED, ELSEWHERE, About, Pattern, pattern_of
+from server.audit.codes import LOGIN, REFUSED_INPUT, SECURITY_ALERT, USER_AUTHENTICATION
+from server.audit.event import Event
+from server.audit.folding import MINUTE, Folds
+from server.audit.telling import Deed, decision_of, events_of
+from server.audit.writes import Recording
+from server.http.surface import Answer, Call, Endpoint
+from server.kernel.clock import Clock, micros
+from server.kernel.context import Actor, Context
+from server.kernel.problem import Kind, Problem
+from server.kernel.trail import Trail
+from server.oauth.raw_request import patients_named, raw_request, study_of, subject_of
+from server.smart.bearer import Access
+
+_NOBODY = Actor("nobody", "not signed in", ())
+_AUDIT_EVENT = "AuditEvent"
+_PEERS = 100
+"""Addresses whose refused tokens are told of in one minute; beyond it they only count."""
+
+REFUSED_INPUT_PATTERN = Pattern(SECURITY_ALERT, REFUSED_INPUT, "E", About.DATA)
+_EVERY = 15.0
+_MOST_ASKED = 20
+_IN_PART = 202
+"""Of a store: some instances were refused (PS3.18 10.5.3)."""
+_HOSTILE = frozenset({Kind.TOO_LARGE})
+_SERIOUS = frozenset({Kind.FAULT, Kind.UNAVAILABLE})
+
+
+class Tokens(Protocol):
+    """Who knows what a token stands for."""
+
+    async def authenticate(self, token: str) -> Access:
+        """`UNAUTHENTICATED`, whatever is wrong with it."""
+        ...
+
+
+class ReliedOn(Protocol):
+    async def __call__(self, patient: str) -> Iterable[str]:
+        """`Consent/4`: those in force for a patient."""
+        ...
+
+
+class CatchUp(Protocol):
+    async def __call__(self) -> object:
+        """Make the newest events searchable."""
+        ...
+
+
+class SmartDoor:
+    """One for all surfaces of a process; `run` works beside them."""
+
+    def __init__(
+        self,
+        bearer: Tokens,
+        recorder: Recording,
+        clock: Clock,
+        realm: str = "weft",
+        catch_up: CatchUp | None = None,
+        relied_on: ReliedOn | None = None,
+    ) -> None:
+        """`catch_up` is awaited before an auditor's search; `relied_on` tells what a decision by consent rests on."""
+        self._relied_on = relied_on
+        self._bearer = bearer
+        self._catch_up = catch_up
+        self._recorder = recorder
+        self._clock = clock
+        self._missing = {"WWW-Authenticate": f'Bearer realm="{realm}"'}
+        self._invalid = {"WWW-Authenticate": f'Bearer realm="{realm}", error="invalid_token"'}
+        self._streams = Folds()
+        self._strangers = Folds(most=_PEERS)
+
+    async def enter(self, call: Call, endpoint: Endpoint, request_id: str) -> Context:
+        client = call.scope.get("client")
+        peer = client[0] if client else ""
+        if endpoint.interaction in ELSEWHERE:
+            return Context(_NOBODY, request_id, peer=peer, trail=Trail())
+        scheme, _, token = (call.header("authorization") or "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Problem(Kind.UNAUTHENTICATED, "This needs an access token.", headers=self._missing)
+        try:
+            access = await self._bearer.authenticate(token.strip())
+        except Problem as problem:
+            if problem.kind is not Kind.UNAUTHENTICATED:
+                raise
+            await self._stranger(request_id, peer)
+            raise Problem(problem.kind, problem.text, problem.issues, headers=self._invalid) from None
+        if self._catch_up is not None and call.path.get("type") == _AUDIT_EVENT and AUDITOR in access.actor.roles:
+            await self._catch_up()
+        return Context(access.actor, request_id, access.purpose, peer, Trail())
+
+    async def leave(self, call: Call, endpoint: Endpoint, outcome: Answer | Problem) -> None:
+        if endpoint.interaction in ELSEWHERE:
+            return
+        pattern = pattern_of(endpoint.name)
+        if pattern is None:
+            return
+        if call.context.trail.hidden:
+            await self._rely(call.context.trail)
+        at = micros(self._clock)
+        if pattern.about is About.STUDY and pattern.action == "R" and call.context.purpose != EMERGENCY:
+            await self._stream(at, call, pattern, outcome)
+            return
+        deed = _deed(call, pattern, outcome)
+        if pattern.is_write and call.context.trail.is_kept and not deed.outcome:
+            await self._recorder.record(decision_of(at, call.context, deed))
+            return
+        await self._recorder.record(events_of(at, call.context, deed))
+
+    async def _rely(self, trail: Trail) -> None:
+        """Something was held back: by which consents, as far as it is known whose it was."""
+        if self._relied_on is None or trail.consents:
+            return
+        patients = dict.fromkeys([*trail.patients, *(patient for note in trail.notes for patient in note.patients)])
+        for patient in list(patients)[:_MOST_ASKED]:
+            for consent in await self._relied_on(patient):
+                trail.rely(consent)
+
+    async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """A worker: tells of folds that are over, and in the end of all."""
+        try:
+            while True:
+                await pause(_EVERY)
+                await self.settle(micros(self._clock))
+        finally:
+            await self.settle(micros(self._clock) + MINUTE)
+
+    async def settle(self, at: int) -> None:
+        await self._recorder.record([*self._streams.ended(at), *self._strangers.ended(at)])
+
+    async def _stream(self, at: int, call: Call, pattern: Pattern, outcome: Answer | Problem) -> None:
+        """A viewer asks for hundreds of frames of one study: one event a minute tells of them."""
+        context = call.context
+        failed = outcome.kind if isinstance(outcome, Problem) else None
+        key = (context.actor.id, context.actor.session, study_of(call), pattern.subtype, context.purpose, failed)
+        if not context.trail.hidden and self._streams.covers((*key, context.peer), at):
+            return
+        events = events_of(at, context, _deed(call, pattern, outcome))
+        await self._recorder.record(events)
+        self._streams.begin((*key, context.peer), events[0])
+
+    async def _stranger(self, request_id: str, peer: str) -> None:
+        """A token that opens nothing; who tries many is told of once a minute, and so are all beyond the limit."""
+        at = micros(self._clock)
+        if self._strangers.covers(peer, at):
+            return
+        if not self._strangers.has_room():
+            peer = ""
+            if self._strangers.covers(peer, at):
+                return
+        event = Event(
+            USER_AUTHENTICATION, LOGIN, "E", at, outcome=4, outcome_text="invalid_token", request=request_id, peer=peer
+        )
+        await self._recorder.record([event])
+        self._strangers.begin(peer, event)
+
+
+def _deed(call: Call, pattern: Pattern, outcome: Answer | Problem) -> Deed:
+    if call.path.get("type") == _AUDIT_EVENT and not pattern.is_write:
+        pattern = AUDIT_USED
+    query = raw_request(call) if pattern.about in (About.QUERY, About.JOB) else ""
+    patients = () if pattern is AUDIT_USED else patients_named(call)
+    if isinstance(outcome, Answer):
+        is_refused = outcome.status >= 400 or (outcome.status == _IN_PART and pattern.about is About.STUDY)
+        text = "refused in whole or in part" if is_refused else ""
+        return Deed(pattern, subject_of(call, pattern), query, 4 if is_refused else 0, text, patients)
+    if outcome.kind in _HOSTILE:
+        pattern = REFUSED_INPUT_PATTERN
+    grade = 8 if outcome.kind in _SERIOUS else 4
+    return Deed(pattern, subject_of(call, pattern), query, grade, outcome.kind.value, patients)

@@ -1,0 +1,287 @@
+"""From an app's authorization request to a code: what the authorize endpoint and the pages before the user ask.
+
+A valid request is kept, the pages find out who the user is and what is approved, and `approve` turns both into an
+approval with its code in one commit, in which the request and an EHR launch are used up. RFC 6749 4.1, RFC 7636,
+RFC 9207, SMART App Launch 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+from authlib.oauth2 import OAuth2Error
+
+from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
+from server.audit.event import Event
+from server.audit.security_events import approval_refused, approved, break_glass_started
+from server.audit.who import Who
+from server.kernel.clock import Clock
+from server.kernel.problem import Kind, Problem
+from server.smart.approving import NOTHING_CHOSEN, Chosen, Decision, approval_of, needs_patient, needs_sign_in
+from server.smart.authorize_rules import SmartRules, max_age_of, prompts_of, purpose_of
+from server.smart.digest import digest, new_secret
+from server.smart.forms import Form
+from server.smart.lifetimes import Lifetimes
+from server.smart.model import Approval, Client, Code, Launch, Session, User
+from server.smart.moments import micros
+from server.smart.protocol import Core, problem_of
+from server.smart.protocol_case import Case, Request
+from server.smart.recording import NOWHERE, Caller, Recording, who
+from server.smart.refusals import refusal
+from server.smart.requests import LIFETIME, REQUEST, PendingRequest
+from server.smart.site import Site
+from server.smart.standing import limits
+from server.smart.stores import Held, SmartStore
+from storage.errors import VersionConflict
+from storage.ports import Delete, Put
+from storage.query import EVERYTHING
+
+_MOST_WAITING = 5000
+"""Requests that wait for their users, whoever sent them: nobody has signed in for these."""
+
+
+class Begun(NamedTuple):
+    """The request waits under this value, which the pages' URLs carry."""
+
+    value: str
+
+
+class SentBack(NamedTuple):
+    """The answer is for the app: the URL to go to."""
+
+    location: str
+
+
+class Asked(NamedTuple):
+    """What the pages need to know of a pending request."""
+
+    client: Client
+    scopes: tuple[str, ...]
+    launch: Launch | None
+    needs_sign_in: bool
+    """There is no session, or none as fresh as the app demands."""
+    needs_patient: bool
+    patients: tuple[str, ...] | None
+    """Logical ids of the only ones that may be picked; `None`: any that the user may see."""
+    may_break_glass: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    store: SmartStore
+    clock: Clock
+    recording: Recording
+    lifetimes: Lifetimes = Lifetimes()
+
+    async def begin(self, form: Form, site: Site, session: Session | None = None) -> Begun | SentBack:
+        """A `Problem` where the request names no app to answer to; an error goes back to the app where it does."""
+        now = micros(self.clock)
+        case = Case(form, site.issuer, now, fhir_base=site.fhir)
+        case.client = await self.store.client(form["client_id"]) if "client_id" in form else None
+        launch = await self.store.get(Launch, digest(form["launch"])) if "launch" in form else None
+        case.launch = launch.value if launch else None
+        core, request = Core(case, (SmartRules(),)), Request("GET", case)
+        try:
+            core.get_consent_grant(request)
+            self._check_silent(form, session)
+            pending, value = _pending(case, str(request.scope))
+        except OAuth2Error as error:
+            return SentBack(core.authorization_refusal(request, error).location)
+        if await self.store.records.count(REQUEST, EVERYTHING, at_most=_MOST_WAITING) >= _MOST_WAITING:
+            raise Problem(Kind.BUSY, "Too many requests wait for their users.", retry_after=60)
+        await self.store.save(pending, 0)
+        return Begun(value)
+
+    @staticmethod
+    def _check_silent(form: Form, session: Session | None) -> None:
+        """There is always something to ask the user (OpenID Connect Core 3.1.2.6)."""
+        if "none" in prompts_of(form):
+            error = "login_required" if session is None else "consent_required"
+            raise OAuth2Error(error=error, redirect_uri=form["redirect_uri"])
+
+    async def open(self, value: str) -> PendingRequest:
+        held = await self.store.get(PendingRequest, digest(value))
+        if held is None or held.value.expires <= micros(self.clock):
+            raise _over()
+        return held.value
+
+    async def bind(self, pending: PendingRequest, user: User, session: Session) -> PendingRequest:
+        """From now on only this user decides, in this session or a later one of theirs."""
+        held = await self._held(pending)
+        if held.value.user not in ("", user.id):
+            raise refusal("access_denied", "This request is being decided by somebody else.")
+        launch = await self._launch(held.value)
+        if launch is not None and launch.user not in ("", user.id):
+            raise refusal("access_denied", "This launch is for somebody else.")
+        bound = msgspec.structs.replace(held.value, user=user.id, session=session.id)
+        if bound != held.value:
+            await self._commit(self.store.put(bound, held.version))
+        return bound
+
+    async def asked(self, pending: PendingRequest, user: User | None, session: Session | None) -> Asked:
+        client, launch = await self._client(pending), await self._launch(pending)
+        allowed = limits(user, client)
+        return Asked(
+            client,
+            pending.scopes,
+            launch,
+            needs_sign_in(pending, session, micros(self.clock)),
+            needs_patient(pending.scopes, launch),
+            None if allowed is None else tuple(sorted(allowed)),
+            user is not None and not MAY_BREAK_GLASS.isdisjoint(user.roles),
+        )
+
+    async def approve(
+        self,
+        pending: PendingRequest,
+        user: User,
+        session: Session,
+        scopes: Sequence[str],
+        chosen: Chosen = NOTHING_CHOSEN,
+        purpose: str = "",
+        break_glass: str = "",
+        caller: Caller = NOWHERE,
+    ) -> str:
+        """The URL that takes the code to the app; `scopes` are those that stayed ticked."""
+        if not scopes:
+            return await self.refuse(pending, user=user, caller=caller)
+        held, now = await self._held(pending), micros(self.clock)
+        if (held.value.user, held.value.session) != (user.id, session.id) or not user.is_active:
+            raise refusal("access_denied", "This request is being decided by somebody else.")
+        if needs_sign_in(held.value, session, now):
+            raise refusal("login_required", "The app asks for a new sign-in.")
+        client, launch = await self._client(held.value), await self._held_launch(held.value)
+        decision = Decision(
+            held.value, client, user, session, launch.value if launch else None, scopes, chosen, purpose, break_glass
+        )
+        approval = approval_of(decision, now, now + self.lifetimes.code)
+        if not approval.scopes:
+            return await self.refuse(pending, user=user, caller=caller)
+        case = _case(held.value, client, now, user)
+        location = _answer(case, user)
+        used = [self.store.delete(PendingRequest, pending.id, held.version)]
+        if launch is not None:
+            used.append(self.store.delete(Launch, launch.value.id, launch.version))
+        if case.new_code:
+            code = Code(
+                digest(case.new_code), approval.id, held.value.redirect, held.value.challenge, now + self.lifetimes.code
+            )
+            events = _told(now, who(caller, client, user, approval), approval)
+            puts = (self.store.put(approval, 0), self.store.put(code, 0), *self.recording.acts(events))
+            await self._commit(*used, *puts)
+        return location
+
+    async def refuse(
+        self,
+        pending: PendingRequest,
+        error: str = "access_denied",
+        user: User | None = None,
+        caller: Caller = NOWHERE,
+    ) -> str:
+        """The URL that tells the app; an EHR launch is not used up by it."""
+        held = await self._held(pending)
+        client = await self._client(held.value)
+        now = micros(self.clock)
+        event = approval_refused(now, who(caller, client, user), error)
+        await self._commit(self.store.delete(PendingRequest, pending.id, held.version), *self.recording.acts([event]))
+        case = _case(held.value, client, now, None)
+        core, request = Core(case), Request("GET", case)
+        told = OAuth2Error(error=error, redirect_uri=pending.redirect)
+        return core.authorization_refusal(request, told).location
+
+    async def _held(self, pending: PendingRequest) -> Held[PendingRequest]:
+        held = await self.store.get(PendingRequest, pending.id)
+        if held is None or held.value.expires <= micros(self.clock):
+            raise _over()
+        return held
+
+    async def _client(self, pending: PendingRequest) -> Client:
+        client = await self.store.client(pending.client)
+        if client is None or not client.is_approved:
+            raise _over()
+        return client
+
+    async def _held_launch(self, pending: PendingRequest) -> Held[Launch] | None:
+        if not pending.launch:
+            return None
+        held = await self.store.get(Launch, pending.launch)
+        if held is None:
+            raise _over()
+        return held
+
+    async def _launch(self, pending: PendingRequest) -> Launch | None:
+        held = await self._held_launch(pending)
+        return held.value if held else None
+
+    async def _commit(self, *acts: Put | Delete) -> None:
+        try:
+            await self.store.commit(*acts)
+        except VersionConflict:
+            raise _over() from None
+
+
+def _over() -> Problem:
+    text = "This request is not open, or no longer; please begin again in the app."
+    problem = refusal("invalid_request", text)
+    problem.kind = Kind.NOT_FOUND
+    return problem
+
+
+def _pending(case: Case, scope: str) -> tuple[PendingRequest, str]:
+    form, value = case.form, new_secret()
+    scopes = tuple(scope.split())
+    if "offline_access" in scopes:
+        scopes = tuple(each for each in scopes if each != "online_access")
+    pending = PendingRequest(
+        digest(value),
+        form["client_id"],
+        form["redirect_uri"],
+        form["state"],
+        scopes,
+        form["code_challenge"],
+        case.issuer,
+        nonce=form.get("nonce", ""),
+        launch=case.launch.id if case.launch else "",
+        purpose=purpose_of(case),
+        prompts=prompts_of(form),
+        login_hint=form.get("login_hint", ""),
+        max_age=max_age_of(form),
+        locales=form.get("ui_locales", ""),
+        created=case.now,
+        expires=case.now + LIFETIME,
+    )
+    return pending, value
+
+
+def _case(pending: PendingRequest, client: Client, now: int, user: User | None) -> Case:
+    """The request again, as it was valid before."""
+    form = {
+        "response_type": "code",
+        "client_id": pending.client,
+        "redirect_uri": pending.redirect,
+        "scope": " ".join(pending.scopes),
+        "state": pending.state,
+        "code_challenge": pending.challenge,
+        "code_challenge_method": "S256",
+    }
+    return Case(form, pending.issuer, now, client=client, user=user)
+
+
+def _answer(case: Case, user: User) -> str:
+    core, request = Core(case), Request("GET", case)
+    try:
+        grant = core.get_authorization_grant(request)
+    except OAuth2Error as error:
+        raise problem_of(error) from None
+    return str(core.create_authorization_response(request, grant_user=user, grant=grant).location)
+
+
+def _told(now: int, told: Who, approval: Approval) -> list[Event]:
+    patient = f"Patient/{approval.patient}" if approval.patient else ""
+    events = [approved(now, told, approval.scopes, patient)]
+    if approval.purpose == EMERGENCY:
+        events.append(break_glass_started(now, told, approval.break_glass, patient))
+    return events

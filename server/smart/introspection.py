@@ -1,0 +1,81 @@
+"""What a token is good for, told to those who may know: RFC 7662 with the members of SMART App Launch 2.2.
+
+A client may ask about its own tokens; one with the scope `__introspect` about any. Whatever is not good, or not the
+caller's to know, is `active: false` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from server.audit.security_events import token_introspected
+from server.kernel.clock import Clock
+from server.smart.client_authentication import PUBLIC, ClientAuthentication
+from server.smart.forms import read_form
+from server.smart.model import Client
+from server.smart.moments import SECOND, micros
+from server.smart.recording import Caller, Recording, who
+from server.smart.refusals import refusal
+from server.smart.site import Site
+from server.smart.standing import ACCESS, Standing, standing_of
+from server.smart.stores import SmartStore
+from server.smart.token_context import context_of
+
+ANY = "__introspect"
+_INACTIVE = {"active": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    store: SmartStore
+    clock: Clock
+    authentication: ClientAuthentication
+    recording: Recording
+
+    async def answer(
+        self, pairs: Iterable[tuple[str, str]], authorization: str | None, site: Site, caller: Caller
+    ) -> dict[str, Any]:
+        form = read_form(pairs)
+        client, sees_any = await self._asker(form, authorization, site)
+        if "token" not in form:
+            raise refusal("invalid_request", "The token is missing.")
+        standing = await standing_of(self.store, form["token"], micros(self.clock))
+        if standing is not None and not sees_any and standing.client.id != client.id:
+            standing = None
+        told = token_introspected(micros(self.clock), who(caller, client), standing.approval.id if standing else "")
+        await self.recording.record([told])
+        return _INACTIVE if standing is None else _active(standing, site)
+
+    async def _asker(self, form: dict[str, str], authorization: str | None, site: Site) -> tuple[Client, bool]:
+        """Who asks, by a token or as a client that has proven itself, and whether it may know of every token."""
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            standing = await standing_of(self.store, text.strip(), micros(self.clock))
+            if standing is None or standing.token.kind != ACCESS:
+                raise refusal("invalid_token", "The access token is not good, or no longer.")
+            return standing.client, ANY in standing.token.scopes
+        client = await self.authentication.authenticate(form, authorization, site)
+        if client is None or client.method == PUBLIC:
+            raise refusal("invalid_client", "The client could not be authenticated.")
+        return client, ANY in client.scopes
+
+
+def _active(standing: Standing, site: Site) -> dict[str, Any]:
+    token, approval, client, user = standing
+    told: dict[str, Any] = {
+        "active": True,
+        "client_id": client.id,
+        "scope": " ".join(token.scopes),
+        "iss": site.issuer,
+        "sub": user.id if user else client.id,
+        "aud": site.fhir,
+        "iat": token.issued // SECOND,
+        "exp": token.expires // SECOND,
+    }
+    if token.kind == ACCESS:
+        told |= {"token_type": "Bearer"}
+    if user and user.fhir_user and approval.has_id_token:
+        told["fhirUser"] = site.resource(user.fhir_user)
+    return told | context_of(approval, site)

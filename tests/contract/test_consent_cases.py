@@ -1,0 +1,679 @@
+"""The consent decision table, case by case, asked over FHIR on both stores; the numbers are the table's.
+
+What concerns DICOMweb alone is tried beside it (`test_imaging_cases`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from server.access.consent.policies import Site
+from server.access.consent.rule import FLAWED, RULES
+from server.access.consent.source import Consents
+from server.fhir.redaction import INLINE_LABEL
+from server.kernel.clock import SystemClock
+from server.kernel.context import Actor
+from storage.ports import Record, Records
+from storage.query import Exists
+from tests.contract.conftest import opened_archive
+from tests.contract.consent_world import (
+    BACKEND,
+    CLERK,
+    DR_A,
+    DR_B,
+    KEEPER,
+    RESEARCHING,
+    World,
+    observation,
+    observations,
+    opened_world,
+    parent,
+    patient,
+    person,
+    the_parent,
+    the_patient,
+    visit,
+)
+from tests.data.consents import TPO, consent, deny, label, permit
+
+Json = dict[str, Any]
+Case = Callable[[World, str], None]
+CASES: dict[str, Case] = {}
+WHOLE = {"consent_purposes": "whole"}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("consents")
+    with opened_archive(request, folder) as archive, opened_world(folder, archive.url) as made:
+        yield made
+
+
+def case(number: int, variant: str = "") -> Callable[[Case], Case]:
+    def register(work: Case) -> Case:
+        CASES[f"case-{number}{variant}"] = work
+        return work
+
+    return register
+
+
+def agreed(world: World, name: str, *roots: Json | None, data: Sequence[Json] = (), **others: Any) -> None:
+    """A patient with the usual observations, these others, and a consent for each root."""
+    consents = [
+        consent(root, f"Patient/{name}", **{"id": f"{name}-{n}", **others}) for n, root in enumerate(roots, start=1)
+    ]
+    world.put(patient(name), *observations(name), *data, *consents)
+
+
+def reads(world: World, actor: Actor, reference: str, **others: Any) -> bool:
+    """Whether a read is answered; what is refused is refused without content."""
+    got = world.get(actor, reference, **others)
+    if got.status == 200:
+        return True
+    assert got.status in (403, 404), got.body
+    assert got.json["issue"][0]["code"] in ("forbidden", "not-found")
+    assert b"value of" not in got.body
+    return False
+
+
+def found(world: World, actor: Actor, name: str, resource_type: str = "Observation", **others: Any) -> set[str]:
+    """The kinds a search for all of one patient finds; the total tells of no more."""
+    got = world.get(actor, f"{resource_type}?patient={name}&_total=accurate", **others)
+    assert got.status == 200, got.body
+    kinds = {each["resource"]["id"].removeprefix(f"{name}-") for each in got.json.get("entry", ())}
+    assert got.json["total"] == len(kinds)
+    assert all(each["relation"] != "next" for each in got.json["link"])
+    return kinds
+
+
+ALL = {"n", "psy", "etoh", "22", "24"}
+
+
+@case(1)
+def _(world: World, name: str) -> None:
+    agreed(world, name)
+    assert reads(world, DR_A, f"Observation/{name}-n")
+
+
+@case(2)
+def _(world: World, name: str) -> None:
+    agreed(world, name)
+    basic = {"consent_policy": "basic-normal"}
+    assert found(world, CLERK, name, purpose="HPAYMT", site=basic) == set()
+    assert not reads(world, CLERK, f"Observation/{name}-n", purpose="HPAYMT", site=basic)
+    assert found(world, CLERK, name, site=basic) == ALL
+
+
+@case(3)
+def _(world: World, name: str) -> None:
+    agreed(world, name)
+    urgent = {"consent_policy": "break-glass-only"}
+    got = world.get(DR_A, f"Observation/{name}-n", site=urgent)
+    assert got.status == 403
+    assert "mergency" in got.json["issue"][0]["diagnostics"]
+    other = world.get(person("technologist", "technologist"), f"Observation/{name}-n", site=urgent)
+    assert other.status == 403
+    assert b"mergency" not in other.body
+
+
+@case(4)
+def _(world: World, name: str) -> None:
+    agreed(world, name)
+    assert reads(world, DR_A, f"Observation/{name}-n", purpose="BTG", site={"consent_policy": "break-glass-only"})
+
+
+@case(5)
+def _(world: World, name: str) -> None:
+    agreed(world, name)
+    assert not reads(world, DR_A, f"Observation/{name}-n", purpose="BTG", site={"consent_policy": "deny"})
+    assert found(world, DR_A, name, purpose="BTG", site={"consent_policy": "deny"}) == set()
+
+
+@case(6)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO))
+    assert reads(world, DR_A, f"Observation/{name}-n")
+    assert reads(world, DR_A, f"Observation/{name}-n", site={"consent_policy": "deny"})
+    assert found(world, DR_A, name, site={"consent_policy": "deny"}) == ALL
+
+
+@case(7)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO))
+    assert found(world, DR_A, name, purpose="HRESCH", site=WHOLE) == set()
+    assert found(world, DR_A, name, purpose="HRESCH") == ALL
+    assert found(world, DR_A, name, purpose="HRESCH", site={"consent_policy": "basic-normal"}) == set()
+
+
+@case(8)
+def _(world: World, name: str) -> None:
+    agreed(world, name, deny(TPO))
+    assert not reads(world, DR_A, f"Observation/{name}-n")
+    assert not reads(world, DR_A, f"Patient/{name}")
+    assert found(world, DR_A, name) == set()
+
+
+@case(9)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, period={"end": "2025-01-01"}))
+    assert reads(world, DR_A, f"Observation/{name}-n")
+    assert not reads(world, DR_A, f"Observation/{name}-n", site={"consent_policy": "deny"})
+
+
+@case(10)
+def _(world: World, name: str) -> None:
+    for status in ("inactive", "draft", "entered-in-error"):
+        agreed(world, name, permit(TPO), status=status)
+        assert reads(world, DR_A, f"Observation/{name}-n")
+        assert not reads(world, DR_A, f"Observation/{name}-n", site={"consent_policy": "deny"})
+        agreed(world, name, deny(TPO), status=status)
+        assert reads(world, DR_A, f"Observation/{name}-n")
+
+
+@case(11)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, actors=["Practitioner/dr-a"]))
+    assert reads(world, DR_A, f"Observation/{name}-n")
+    assert not reads(world, DR_B, f"Observation/{name}-n")
+
+
+@case(12)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, actors=["Organization/org-x"]))
+    assert reads(world, DR_B, f"Observation/{name}-n")
+    assert not reads(world, DR_A, f"Observation/{name}-n")
+
+
+@case(13)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, nested=[deny(actors=["Practitioner/dr-b"])]))
+    assert found(world, DR_B, name) == set()
+    assert found(world, DR_A, name) == ALL
+
+
+@case(14)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(["HRESCH"]))
+    assert found(world, RESEARCHING, name, purpose="CLINTRCH") == ALL
+    assert found(world, RESEARCHING, name, purpose="HRESCH") == ALL
+
+
+@case(15)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(["FooBar"], actors=["Organization/research-org"]))
+    member = person("member", "technologist", "PractitionerRole/research")
+    assert found(world, member, name, purpose="FooBar", site=WHOLE) == ALL
+    assert found(world, member, name, site=WHOLE) == set()
+    assert found(world, DR_A, name, purpose="FooBar", site=WHOLE) == set()
+
+
+@case(16)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, within=("2022", "2022")))
+    assert found(world, DR_A, name) == {"22"}
+    assert not reads(world, DR_A, f"Observation/{name}-24")
+
+
+@case(17)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, nested=[deny(within=("2022", "2022"))]))
+    assert found(world, DR_A, name) == ALL - {"22"}
+    assert not reads(world, DR_A, f"Observation/{name}-22")
+
+
+@case(18)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, data=[("instance", f"Observation/{name}-n")]))
+    assert found(world, DR_A, name) == {"n"}
+    assert not reads(world, DR_A, f"Observation/{name}-24")
+
+
+@case(19)
+def _(world: World, name: str) -> None:
+    summary = report(name, f"{name}-n", f"{name}-24")
+    agreed(world, name, permit(TPO, nested=[deny(data=[("instance", f"Observation/{name}-n")])]), data=[summary])
+    got = world.get(DR_A, f"Patient/{name}/$everything")
+    assert got.status == 200
+    assert f"Observation/{name}-n" not in got.names
+    assert {f"Observation/{name}-24", f"DiagnosticReport/{name}-report"} <= got.names
+    assert f"{name}-n".encode() not in got.body
+    assert b"shown of" not in got.body.replace(f"shown of {name}-24".encode(), b"")
+
+
+def report(name: str, *results: str, **others: Any) -> Json:
+    made = {
+        "resourceType": "DiagnosticReport",
+        "id": f"{name}-report",
+        "meta": {"security": [label("N")]},
+        "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">all of it</div>'},
+        "status": "final",
+        "code": {"text": "summary"},
+        "subject": {"reference": f"Patient/{name}"},
+        "effectiveDateTime": "2024-06-01",
+        "result": [{"reference": f"Observation/{each}", "display": f"shown of {each}"} for each in results],
+    }
+    return made | others
+
+
+def by_author(name: str) -> list[Json]:
+    return [observation(name, "by-b", "N", by="dr-b"), observation(name, "by-none", "N", by=None)]
+
+
+@case(20)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, data=[("authoredby", "Practitioner/dr-a")]), data=by_author(name))
+    assert found(world, DR_A, name) == ALL
+
+
+@case(21)
+def _(world: World, name: str) -> None:
+    root = permit(TPO, nested=[deny(data=[("authoredby", "Practitioner/dr-a")])])
+    agreed(world, name, root, data=by_author(name))
+    assert found(world, DR_A, name) == {"by-b"}
+    assert reads(world, DR_A, f"Patient/{name}")
+
+
+def without_visit(name: str) -> Json:
+    return permit(TPO, nested=[deny(data=[("related", f"Encounter/{name}-enc1")])])
+
+
+@case(22)
+def _(world: World, name: str) -> None:
+    agreed(world, name, without_visit(name), data=visit(name))
+    got = world.get(DR_A, f"Condition?patient={name}&_include=Condition:encounter")
+    assert got.names == set()
+    for resource_type in ("Encounter", "Condition", "DiagnosticReport", "ImagingStudy"):
+        assert found(world, DR_A, name, resource_type) == set()
+    assert found(world, DR_A, name) == ALL
+    assert not reads(world, DR_A, f"Encounter/{name}-enc1")
+
+
+@case(23)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, labels=["N"]))
+    assert found(world, DR_A, name) == ALL - {"psy", "etoh"}
+
+
+@case(24)
+def _(world: World, name: str) -> None:
+    # Roles that see what is very restricted at all do so in an emergency.
+    agreed(world, name, permit(TPO, labels=["N", "R"]), data=[observation(name, "v", "V")])
+    assert found(world, DR_A, name, purpose="BTG") == ALL
+
+
+@case(25)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, labels=["N"], nested=[permit(labels=["R"], actors=["Practitioner/dr-a"])]))
+    assert reads(world, DR_A, f"Observation/{name}-psy")
+    assert not reads(world, DR_B, f"Observation/{name}-psy")
+    assert reads(world, DR_B, f"Observation/{name}-n")
+
+
+@case(26)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, labels=["N"], nested=[permit(labels=["PSY"], actors=["Practitioner/dr-a"])]))
+    assert found(world, DR_A, name) == ALL - {"etoh"}
+
+
+@case(27)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, nested=[deny(labels=["ETH"])]))
+    assert not reads(world, DR_A, f"Observation/{name}-etoh")
+    assert found(world, DR_A, name) == ALL - {"etoh"}
+
+
+def focused(purposes: Sequence[str] | None = TPO) -> Json:
+    urgent = permit(["BTG"], labels=["R"], actors=["Group/emergency"])
+    return permit(purposes, labels=["N"], nested=[urgent])
+
+
+@case(28)
+def _(world: World, name: str) -> None:
+    agreed(world, name, focused())
+    assert not reads(world, DR_A, f"Observation/{name}-psy")
+    assert reads(world, DR_A, f"Observation/{name}-psy", purpose="BTG")
+    assert found(world, DR_A, name, purpose="BTG") == ALL
+
+
+@case(29)
+def _(world: World, name: str) -> None:
+    agreed(world, name, focused())
+    assert not reads(world, DR_B, f"Observation/{name}-psy", purpose="BTG")
+    assert found(world, DR_B, name, purpose="BTG") == ALL - {"psy", "etoh"}
+
+
+@case(30)
+def _(world: World, name: str) -> None:
+    agreed(world, name, deny(nested=[permit(["BTG"], actors=["Group/emergency"])]))
+    assert found(world, DR_A, name, purpose="BTG") == ALL
+    assert found(world, DR_A, name) == set()
+    assert found(world, DR_B, name, purpose="BTG") == set()
+
+
+@case(31)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO), deny(["HPAYMT"]))
+    assert found(world, CLERK, name, purpose="HPAYMT") == set()
+    assert found(world, DR_A, name) == ALL
+
+
+@case(32)
+def _(world: World, name: str) -> None:
+    elsewhere = [{"reference": "Organization/org-x"}]
+    here = {"custodian": "Organization/here"}
+    agreed(world, name, deny(TPO), organization=elsewhere)
+    assert found(world, DR_A, name, site=here) == ALL
+    assert found(world, DR_A, name, site={"custodian": "Organization/org-x"}) == set()
+    agreed(world, name, permit(TPO), organization=elsewhere)
+    assert found(world, DR_A, name, site=here | {"consent_policy": "deny"}) == set()
+
+
+@case(33)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, nested=[permit(nested=[permit()])]))
+    assert found(world, DR_A, name) == set()
+    records = world.server().services.stores.records
+    flawed = world.runner.run(records.find(RULES, Exists(FLAWED), limit=100))
+    assert f"Consent/{name}-1" in {each.id for each in flawed.records}
+
+
+@case(33, "-modifier")
+def _(world: World, name: str) -> None:
+    changed = [{"url": "https://extensions.example/not-known", "valueBoolean": True}]
+    agreed(world, name, permit(TPO), modifierExtension=changed)
+    assert found(world, DR_A, name) == set()
+    assert found(world, the_patient(name), name) == ALL
+
+
+WITHOUT_PSY = permit(TPO, nested=[deny(labels=["PSY"])])
+
+
+@case(34)
+def _(world: World, name: str) -> None:
+    agreed(world, name, WITHOUT_PSY, data=[report(name, f"{name}-psy", f"{name}-n")])
+    code = "urn:codes|psy"
+    assert world.get(DR_A, f"Observation?patient={name}&code={code}&_summary=count").json["total"] == 0
+    for query in (
+        f"Observation?patient={name}&code={code}&_total=accurate",
+        f"Observation?_id={name}-psy&_total=accurate&_sort=-date",
+        f"Patient?_id={name}&_has:Observation:patient:code={code}&_total=accurate",
+        f"DiagnosticReport?patient={name}&result.code={code}&_total=accurate",
+    ):
+        got = world.get(DR_A, query)
+        assert (got.status, got.names, got.json.get("total")) == (200, set(), 0), query
+    back = world.get(DR_A, f"Patient?_id={name}&_revinclude=Observation:patient")
+    assert f"Observation/{name}-psy" not in back.names
+    assert f"Observation/{name}-n" in back.names
+    forth = world.get(DR_A, f"DiagnosticReport?patient={name}&_include=DiagnosticReport:result")
+    assert f"Observation/{name}-psy" not in forth.names
+    ordered = world.get(DR_A, f"Observation?patient={name}&_sort=code&_count=2")
+    assert len(ordered.json["entry"]) == 2
+    assert ordered.json.get("total") in (None, 4)
+
+
+def secret_report(name: str) -> Json:
+    # What is contained has no labels of its own (dom-5), but may have one inline.
+    inline = [{"url": INLINE_LABEL, "valueCoding": label("PSY")}]
+    within = observation(name, "psy") | {"id": "within", "extension": inline}
+    harmless = observation(name, "n") | {"id": "harmless"}
+    made = report(name, f"{name}-psy", f"{name}-n", contained=[within, harmless])
+    made["result"] += [{"reference": "#within", "display": "within"}, {"reference": "#harmless"}]
+    return made
+
+
+@case(35)
+def _(world: World, name: str) -> None:
+    agreed(world, name, WITHOUT_PSY, data=[secret_report(name)])
+    whole = world.get(the_patient(name), f"DiagnosticReport/{name}-report").json
+    assert len(whole["contained"]) == 2
+    for path in (
+        f"DiagnosticReport/{name}-report",
+        f"DiagnosticReport/{name}-report/_history/1",
+        f"DiagnosticReport?patient={name}",
+        f"DiagnosticReport/{name}-report/_history",
+        f"Patient/{name}/$everything?_type=DiagnosticReport",
+    ):
+        got = world.get(DR_A, path)
+        assert got.status == 200, path
+        assert b"psy" not in got.body, path
+        bundled = "entry" in got.json
+        shown = next(e["resource"] for e in got.json["entry"] if "result" in e["resource"]) if bundled else got.json
+        assert [each["id"] for each in shown["contained"]] == ["harmless"]
+        assert [each["reference"] for each in shown["result"]] == [f"Observation/{name}-n", "#harmless"]
+        assert "text" not in shown
+        assert "REDACTED" in {each["code"] for each in shown["meta"]["security"]}
+        assert "SUBSETTED" in {each["code"] for each in shown["meta"]["tag"]}
+
+
+@case(36)
+def _(world: World, name: str) -> None:
+    agreed(world, name, WITHOUT_PSY, data=[secret_report(name)])
+    path = f"DiagnosticReport/{name}-report"
+    seen = world.get(DR_A, path).json
+    for method, body, headers in (
+        ("PUT", seen | {"status": "amended"}, {}),
+        (
+            "PATCH",
+            [{"op": "replace", "path": "/status", "value": "amended"}],
+            {"content-type": "application/json-patch+json"},
+        ),
+    ):
+        got = world.ask(DR_A, method, f"/fhir/{path}", body, headers=headers)
+        assert got.status in (409, 412), got.body
+    entry = {"request": {"method": "PUT", "url": path}, "resource": seen | {"status": "amended"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert world.ask(DR_A, "POST", "/fhir", bundle).status in (409, 412)
+    whole = world.get(the_patient(name), path).json
+    assert (whole["status"], len(whole["contained"]), len(whole["result"])) == ("final", 2, 4)
+
+
+@case(37)
+def _(world: World, name: str) -> None:
+    agreed(world, name, WITHOUT_PSY)
+    made = observation(name, "new", "R", "PSY")
+    del made["id"]
+    asked = {"prefer": "return=representation"}
+    got = world.ask(DR_B, "POST", "/fhir/Observation", made, headers=asked)
+    assert got.status == 201
+    assert b"value of" not in got.body
+    placed = world.ask(DR_B, "PUT", f"/fhir/Observation/{name}-put", made | {"id": f"{name}-put"}, headers=asked)
+    assert placed.status == 201
+    assert b"value of" not in placed.body
+    entry = {"request": {"method": "POST", "url": "Observation"}, "resource": made}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    together = world.ask(DR_B, "POST", "/fhir", bundle, headers=asked)
+    assert together.status == 200
+    assert b"value of" not in together.body
+    assert not reads(world, DR_B, f"Observation/{name}-put")
+    assert found(world, DR_B, name) == ALL - {"psy"}
+    assert len(found(world, the_patient(name), name)) == len(ALL) + 3
+
+
+@case(38)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO))
+    agreed(world, f"{name}-none")
+    assert found(world, BACKEND, name, purpose="TREAT") == ALL
+    assert found(world, BACKEND, name, purpose="") == set()
+    assert found(world, BACKEND, f"{name}-none", purpose="") == ALL
+    assert found(world, BACKEND, f"{name}-none", purpose="", site={"consent_policy": "basic-normal"}) == set()
+
+
+@case(39)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO))
+    other = {"consent_policy": "deny"}
+    assert reads(world, DR_A, f"Observation/{name}-n", site=other)
+    written = world.get(KEEPER, f"Consent/{name}-1").json
+    assert world.ask(KEEPER, "PUT", f"/fhir/Consent/{name}-1", written | {"status": "inactive"}).status == 200
+    assert not reads(world, DR_A, f"Observation/{name}-n", site=other)
+    agreed(world, name, deny(TPO))
+    assert not reads(world, DR_A, f"Observation/{name}-n")
+    assert world.ask(KEEPER, "DELETE", f"/fhir/Consent/{name}-1").status in (200, 204)
+    assert reads(world, DR_A, f"Observation/{name}-n")
+
+
+@case(40)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO))
+    first = world.get(DR_A, f"Observation?patient={name}&_sort=code&_count=2").json
+    following = next(each["url"] for each in first["link"] if each["relation"] == "next").partition("/fhir")[2]
+    world.put(consent(permit(TPO, nested=[deny(labels=["PSY"])]), f"Patient/{name}", id=f"{name}-1"))
+    second = world.ask(DR_A, "GET", f"/fhir{following}")
+    assert second.status == 200
+    assert f"Observation/{name}-psy" not in second.names
+    world.put(consent(deny(TPO), f"Patient/{name}", id=f"{name}-1"))
+    assert world.ask(DR_A, "GET", f"/fhir{following}").names == set()
+
+
+def studies(name: str) -> list[Json]:
+    """S-CT and S-US."""
+    shared = {"resourceType": "ImagingStudy", "status": "available", "subject": {"reference": f"Patient/{name}"}}
+    return [
+        {**shared, "id": f"{name}-ct", "started": "2024-02-02", "meta": {"security": [label("N")]}},
+        {**shared, "id": f"{name}-us", "started": "2022-02-02", "meta": {"security": [label("R"), label("SDV")]}},
+    ]
+
+
+@case(43)
+def _(world: World, name: str) -> None:
+    root = permit(TPO, nested=[deny(data=[("instance", f"ImagingStudy/{name}-ct")])])
+    agreed(world, name, root, data=studies(name))
+    assert found(world, DR_A, name, "ImagingStudy") == {"us"}
+
+
+@case(45)
+def _(world: World, name: str) -> None:
+    undated = {"resourceType": "ImagingStudy", "id": f"{name}-undated", "status": "available"}
+    undated |= {"subject": {"reference": f"Patient/{name}"}}
+    agreed(world, name, permit(TPO, within=("2024", "2024")), data=[*studies(name), undated])
+    assert found(world, DR_A, name, "ImagingStudy") == {"ct"}
+
+
+@case(46)
+def _(world: World, name: str) -> None:
+    agreed(world, name, permit(TPO, nested=[deny(actors=["Organization/org-x"])]))
+    made = observation(name, "new", "N")
+    del made["id"]
+    assert world.ask(BACKEND, "POST", "/fhir/Observation", made).status == 201
+    assert found(world, BACKEND, name) == set()
+
+
+@case(47)
+def _(world: World, name: str) -> None:
+    barred = deny(actors=[f"RelatedPerson/{name}-parent"], labels=["SDV"])
+    agreed(world, name, barred, data=[parent(name), *studies(name)])
+    assert found(world, the_parent(name), name, "ImagingStudy") == {"ct"}
+    assert not reads(world, the_parent(name), f"ImagingStudy/{name}-us")
+    assert found(world, DR_A, name, "ImagingStudy") == {"ct", "us"}
+
+
+@case(52)
+def _(world: World, name: str) -> None:
+    document = {
+        "resourceType": "DocumentReference",
+        "id": f"{name}-document",
+        "status": "current",
+        "subject": {"reference": f"Patient/{name}"},
+        "content": [{"attachment": {"contentType": "text/plain", "data": "aGlkZGVu"}}],
+        "context": {"encounter": [{"reference": f"Encounter/{name}-enc1"}]},
+    }
+    agreed(world, name, without_visit(name), data=[*visit(name), document])
+    assert found(world, DR_A, name, "DocumentReference") == set()
+    assert not reads(world, DR_A, f"DocumentReference/{name}-document")
+    assert found(world, the_patient(name), name, "DocumentReference") == {"document"}
+
+
+@case(54)
+def _(world: World, name: str) -> None:
+    agreed(world, name, deny(), data=[parent(name)])
+    for own in (the_patient(name), the_parent(name)):
+        assert found(world, own, name) == ALL
+        assert reads(world, own, f"Patient/{name}")
+        assert found(world, own, name, site={"consent_policy": "deny"}) == ALL
+    assert found(world, DR_A, name) == set()
+
+
+@case(55)
+def _(world: World, name: str) -> None:
+    agreed(world, name, deny(), deny(TPO, actors=["Organization/org-x"]))
+    assert found(world, KEEPER, name, "Consent") == {"1", "2"}
+    assert reads(world, KEEPER, f"Consent/{name}-1")
+    assert found(world, DR_A, name, "Consent") == set()
+    searches = (f"patient=Patient/{name}", f"patient.identifier=urn:mrn|{name}", f"patient={name}&status=active")
+    by_form = {"content-type": "application/x-www-form-urlencoded"}
+    for query in searches:
+        posted = world.ask(KEEPER, "POST", "/fhir/Consent/_search", query.encode(), headers=by_form)
+        assert world.get(KEEPER, f"Consent?{query}").names == posted.names
+        assert posted.names == {f"Consent/{name}-1", f"Consent/{name}-2"}
+    by_actor = world.get(KEEPER, f"Consent?actor=Organization/org-x&patient={name}")
+    assert by_actor.names == {f"Consent/{name}-2"}
+
+
+class Failing:
+    """Records that cannot tell of consents."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    async def revision(self) -> int | None:
+        return None
+
+    async def get(self, collection: str, ids: Sequence[str]) -> list[Record]:
+        raise TimeoutError
+
+
+@case(56)
+def _(world: World, name: str) -> None:
+    agreed(world, name)
+    faulty = {"consent_fault_roles": "radiologist"}
+    server = world.server(**faulty)
+    site = Site(emergency_roles=frozenset(("radiologist",)))
+    told: list[tuple[str, str]] = []
+    failing: Any = Failing(server.services.stores.records)
+    server.services.access.consents = Consents(failing, SystemClock(), site, alert=lambda *alert: told.append(alert))
+    got = world.get(DR_A, f"Observation/{name}-n", site=faulty)
+    assert got.status == 403
+    assert got.trail.reason
+    assert not reads(world, CLERK, f"Observation/{name}-n", purpose="BTG", site=faulty)
+    assert reads(world, DR_A, f"Observation/{name}-n", purpose="BTG", site=faulty)
+    assert {subject for subject, _ in told} == {"consents"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(world: World, name: str) -> None:
+    CASES[name](world, name)
+
+
+def test_patients_that_are_linked_are_one_person(world: World) -> None:
+    agreed(world, "kept", deny(TPO))
+    agreed(world, "merged")
+    assert found(world, DR_A, "merged") == ALL
+    link = {"link": [{"other": {"reference": "Patient/kept"}, "type": "replaced-by"}]}
+    world.put(patient("merged") | link)
+    assert found(world, DR_A, "merged") == set()
+    world.put(patient("merged"))
+    assert found(world, DR_A, "merged") == ALL
+
+
+def test_a_membership_that_ended_counts_no_more(world: World) -> None:
+    agreed(world, "teams", permit(TPO, actors=["CareTeam/teams-team"]))
+    team = {
+        "resourceType": "CareTeam",
+        "id": "teams-team",
+        "status": "active",
+        "subject": {"reference": "Patient/teams"},
+        "participant": [
+            {"member": {"reference": "Practitioner/dr-a"}},
+            {"member": {"reference": "Practitioner/dr-b"}, "period": {"end": "2020-01-01"}},
+        ],
+    }
+    world.put(team)
+    assert found(world, DR_A, "teams") == ALL
+    assert found(world, DR_B, "teams") == set()

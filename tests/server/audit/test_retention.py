@@ -1,0 +1,109 @@
+"""What events said is let go after its time or for a duty to erase; the trail stays sound, and says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.audit.retention import Retention
+from tests.server.audit.trails import Desk, event, fill, told
+
+
+def test_contents_past_their_time_are_dropped_and_hashes_stay(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        await fill(audit, desk.time, batches=2)
+        desk.time.move(days=179)
+        assert await audit.retention.enforce() == 0
+        await fill(audit, desk.time, batches=1)
+        desk.time.move(days=2)
+        assert await audit.retention.enforce() == 20
+        assert await audit.retention.enforce() == 0
+        assert len((await audit.recorder.events("", 100)).events) == 10
+        assert await audit.recorder.event("log-1-1") is None
+        await audit.close()
+        report = await audit.verifier.verify()
+        assert told(report) == []
+        assert (report.events, report.dropped) == (30, 20)
+
+    desk.run(work())
+
+
+def test_reasons_are_found_outside_the_range_that_is_verified(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        await fill(audit, desk.time, batches=2)
+        begun = desk.time.now()
+        desk.time.move(days=181)
+        await fill(audit, desk.time, batches=1)
+        await audit.retention.enforce()
+        assert told(await audit.verifier.verify(until=begun)) == []
+        assert told(await audit.verifier.verify(since=begun)) == []
+        await audit.close()
+
+    desk.run(work())
+
+
+def test_a_drop_that_a_crash_interrupted_is_repeated(desk: Desk) -> None:
+    """The reason is written first; the bodies go after it."""
+
+    async def work() -> None:
+        audit = await desk.open()
+        await fill(audit, desk.time, batches=1)
+        desk.time.move(days=181)
+        await audit.journal.drop("log-1", 1, 5)
+        assert await audit.retention.enforce() == 10
+        assert (await audit.recorder.events("", 100)).events == []
+        await audit.close()
+        assert told(await audit.verifier.verify()) == []
+
+    desk.run(work())
+
+
+def test_single_events_are_erased_with_a_reason(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        await fill(audit, desk.time, batches=1)
+        assert await audit.retention.erase(["log-1-3", "log-1-4", "log-1-9"], "order of a court") == 3
+        assert await audit.retention.erase(["log-1-0", "log-7-1", "nothing", "log-1-99"], "a start is no event") == 0
+        with pytest.raises(ValueError, match="reason"):
+            await audit.retention.erase(["log-1-5"], " ")
+        left = [each.id for each in (await audit.recorder.events("", 100)).events]
+        assert left == [f"log-1-{number}" for number in (1, 2, 5, 6, 7, 8, 10)]
+        await audit.close()
+        report = await audit.verifier.verify()
+        assert told(report) == []
+        assert report.dropped == 3
+
+    desk.run(work())
+
+
+def test_less_than_half_a_year_is_refused(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        with pytest.raises(ValueError, match="at least 180 days"):
+            Retention(audit.journal, desk.records, audit.writers[0].add, desk.time, 179)
+
+    desk.run(work())
+
+
+def test_the_day_is_passed_with_an_event_of_its_own(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        await fill(audit, desk.time, batches=1)
+        report = await audit.upkeep.pass_day()
+        assert report.is_sound
+        last = (await audit.recorder.events("", 100)).events[-1].event
+        assert (last.code, last.subtype, last.outcome) == ("110101", "verify", 0)
+        await audit.close()
+
+    desk.run(work())
+
+
+def test_a_trail_without_a_witness_is_verified_as_well(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open(witnessed=False)
+        await audit.recorder.record([event(1)])
+        await audit.close()
+        assert (await audit.verifier.verify()).witnessed == -1
+
+    desk.run(work())
