@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 from zoneinfo import ZoneInfo
 
+from server.audit.writes import Recording
 from server.fusion.patient_picker import PatientPicker
 from server.kernel import supervision
 from server.kernel.clock import Clock
@@ -32,7 +33,6 @@ from server.smart.moments import HOUR, MINUTE
 from server.smart.origins import ClientOrigins
 from server.smart.passwords import Cost
 from server.smart.people import People, PeopleOptions, open_people
-from server.smart.recording import Recording
 from server.smart.registration import Policy as RegistrationPolicy
 from server.smart.registration import Registration
 from server.smart.revocation import Revocation

@@ -46,14 +46,3 @@ def any_of(terms: Collection[Predicate]) -> Predicate:
     if EVERYTHING in kept:
         return EVERYTHING
     return kept[0] if len(kept) == 1 else Any(tuple(kept))
-
-
-def names_of(predicate: Predicate) -> frozenset[str]:
-    """The keys a predicate asks about."""
-    match predicate:
-        case All(terms) | Any(terms):
-            return frozenset().union(*(names_of(each) for each in terms))
-        case Not(term):
-            return names_of(term)
-        case _:
-            return frozenset((predicate.name,))

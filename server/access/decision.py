@@ -40,6 +40,16 @@ REFUSED = Decision(False, "no role and grant cover this")
 LEFT_OUT = Decision(False, "a compartment, a consent or a label leaves this out")
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What consents let an actor see at a moment, told shortly enough to be kept."""
+
+    stamp: str = ""
+    """Equal at two moments in all processes only where the same may be seen."""
+    left_out: int = 0
+    """How many patients are left out altogether, as far as they are counted."""
+
+
 class ConsentSource(Protocol):
     """What consents leave of what the rights allow."""
 
@@ -54,6 +64,10 @@ class ConsentSource(Protocol):
         ...
 
     async def redacted_patients(self, context: Context) -> frozenset[str] | None: ...
+
+    async def extent(self, context: Context) -> Extent:
+        """How far consents let the actor see, for what is kept and handed out later."""
+        ...
 
 
 class Criteria(Protocol):
@@ -79,6 +93,9 @@ class NoConsents:
 
     async def redacted_patients(self, context: Context) -> frozenset[str] | None:
         return frozenset()
+
+    async def extent(self, context: Context) -> Extent:
+        return Extent()
 
 
 class NoCriteria:
@@ -160,6 +177,10 @@ class AccessPoint:
         if SERVER in context.actor.roles:
             return frozenset()
         return await self.consents.redacted_patients(context)
+
+    async def extent(self, context: Context) -> Extent:
+        """How far consents let the actor see now."""
+        return Extent() if SERVER in context.actor.roles else await self.consents.extent(context)
 
     async def _state(self, context: Context) -> Hashable:
         if SERVER in context.actor.roles:

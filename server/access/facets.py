@@ -1,8 +1,8 @@
 """Keys by which access is decided, written beside the search keys of every FHIR record.
 
-`@patient`: `Patient/3` for each Patient compartment the resource is in (CompartmentDefinition patient: so a Patient is
-in its own, and in that of each Patient its `link` names); of types outside the compartment that may still be about
-somebody, each Patient they name. `@shared`: 1 where that is more than one. `@level`, `@label`: see
+`@patient`: `Patient/3` for each Patient compartment the resource is in (CompartmentDefinition patient); a Patient is in
+its own alone, for a `link` to somebody else must not open it to their apps; of types outside the compartment that may
+still be about somebody, each Patient they name. `@shared`: 1 where that is more than one. `@level`, `@label`: see
 `server.access.labels`. `@author`: who made it. `@related`: the Encounter, CarePlan or EpisodeOfCare it belongs to.
 `@when`, `@when:end`: the moments between which it happened, where it says so. `@study`: the Study Instance UID of an
 ImagingStudy. `@number`: `system|value` of each identifier of a Patient. `@context`: what a Binary is as secret as.
@@ -74,13 +74,13 @@ def facets(resource: Json, keys: Keys, places: Places, local: Local) -> dict[str
 
 
 def _patients(resource: Json, resource_type: str, keys: Keys, places: Places, local: Local) -> frozenset[Key]:
+    if resource_type == "Patient":
+        return frozenset((_PATIENT + resource["id"],))
     named: set[Key] = set()
     for name in places.patients:
         for each in keys.get(name, ()):
             if isinstance(each, str) and each.startswith(_PATIENT) and each.count("/") == 1 and each[8] != "#":
                 named.add(each)
-    if resource_type == "Patient":
-        named.add(_PATIENT + resource["id"])
     if places.is_searched:
         named.update(_mentioned(resource, local))
     return frozenset(named)

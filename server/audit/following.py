@@ -135,7 +135,7 @@ class Following:
             self._drops.miss(self.chain, line.sequence)
         elif not is_body(head, line.body):
             self._add(FindingKind.CHANGED, line, "its content was changed")
-        elif is_right:
+        elif is_right and self.link is not None:
             self._heed(line, head, line.body)
         self._listen(line, head)
         self.events += head.kind in SEALED

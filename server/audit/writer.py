@@ -138,7 +138,9 @@ class Writer:
         except BaseException:
             await self._give_up()
             raise
-        self._place, self._wrote, self._is_begun = place, now, True
+        # Where the claim was given up meanwhile, another may have begun elsewhere.
+        if self._claim is claim:
+            self._place, self._wrote, self._is_begun = place, now, True
 
     async def hold(self) -> bool:
         """Have a chain; false while another process has the only one."""

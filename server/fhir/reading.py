@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from server.access.compartments import names_of
 from server.access.decision import AccessPoint
 from server.access.facets import CONTEXT
 from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
@@ -18,10 +17,9 @@ from server.kernel.context import SERVER, Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Records
-from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Predicate, matches
+from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Predicate, settled
 
 _MOST_CONTEXTS = 8
-_MOST_KEPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,6 @@ class Reading:
         self.past = Past(records, offload, keys)
         self.keys = keys
         self.redaction: Redaction = redaction or NoRedaction()
-        self._told: dict[int, tuple[Predicate, bool]] = {}
 
     async def right(self, context: Context, interaction: str, resource_type: str) -> Right:
         return Right(
@@ -111,32 +108,25 @@ class Reading:
         return (await self.redaction.shown(context, (stored,)))[0]
 
     async def current(self, right: Right, resource_id: str) -> Stored | None:
-        """The current version; `None` where there is none, or none that the right is about."""
+        """The current version; `None` where there is none, or none that the right is about.
+
+        Mostly the line of the record settles that; else the index is asked.
+        """
         place = collection(right.type)
-        if right.is_whole or (right.type != "Binary" and self._is_told(right.predicate)):
+        if right.type != "Binary" or right.is_whole:
             found = await self.records.get(place, [resource_id])
             stored = from_record(right.type, found[0]) if found else None
             if stored is None or right.is_whole:
                 return stored
-            if (keys := stored.access_keys) is not None:
-                return stored if matches(right.predicate, keys) else None
+            keys = stored.access_keys
+            is_seen = None if keys is None else settled(right.predicate, keys, TOLD)
+            if is_seen is not None:
+                return stored if is_seen else None
         own = All((Equals("_id", resource_id), right.predicate))
         found = (await self.records.find(place, own, limit=1)).records
         if not found or (right.type == "Binary" and not await self._is_disclosed(right, resource_id)):
             return None
         return from_record(right.type, found[0])
-
-    def _is_told(self, predicate: Predicate) -> bool:
-        """Whether the line of a record tells all that the predicate asks: then no index is needed.
-
-        Predicates are kept by the access point, so the same objects come again and again.
-        """
-        known = self._told.get(id(predicate))
-        if known is None or known[0] is not predicate:
-            if len(self._told) >= _MOST_KEPT:
-                self._told.clear()
-            known = self._told[id(predicate)] = predicate, TOLD.issuperset(names_of(predicate))
-        return known[1]
 
     async def standing(self, right: Right, resource_id: str, *, is_put: bool = False) -> Standing:
         """What stands, to be changed; `NOT_FOUND` or `FORBIDDEN` where the actor may not touch it.

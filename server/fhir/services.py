@@ -126,11 +126,7 @@ async def open_fhir(
         Limits(max_count=options.most_results),
         redaction,
     )
-    consents = ConsentRules(records, options.bases, options.zone, alert)
-    await consents.prepare()
-    rules = RuleSet((ReportRules(records, searcher), consents, SeriesLabels(parameters.keys)))
-    validation = SubscriptionRules(knowledge.validation, searcher)
-    writing = Writing(offload, validation, parameters, rules, keeps_references=options.enforces_references)
+    writing = await _writing(records, offload, options, knowledge, searcher, alert)
     repository = Repository(
         records,
         access,
@@ -156,6 +152,18 @@ async def open_fhir(
         clock=clock,
         offload=offload,
     )
+
+
+async def _writing(
+    records: Records, offload: Offload, options: FhirOptions, knowledge: Knowledge, searcher: Searcher, alert: Alert
+) -> Writing:
+    """What makes changes ready, under all the rules of beside and before."""
+    parameters = knowledge.parameters
+    consents = ConsentRules(records, options.bases, options.zone, alert)
+    await consents.prepare()
+    rules = RuleSet((ReportRules(records, searcher), consents, SeriesLabels(parameters.keys)))
+    validation = SubscriptionRules(knowledge.validation, searcher)
+    return Writing(offload, validation, parameters, rules, keeps_references=options.enforces_references)
 
 
 async def cursor_secret(records: Records) -> bytes:

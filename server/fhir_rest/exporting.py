@@ -79,6 +79,8 @@ class Exporting:
             "output": _listed(place, "output", numbered),
             "error": errors,
         }
+        if job.extent.left_out:
+            manifest["extension"] = {"patientsLeftOut": job.extent.left_out}
         if job.request.since is not None:
             manifest["deleted"] = _listed(place, "deleted", numbered)
         return manifest

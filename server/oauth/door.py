@@ -31,6 +31,7 @@ _PEERS = 100
 """Addresses whose refused tokens are told of in one minute; beyond it they only count."""
 
 REFUSED_INPUT_PATTERN = Pattern(SECURITY_ALERT, REFUSED_INPUT, "E", About.DATA)
+_BEHIND = '199 weft "the newest events cannot be searched yet"'
 _EVERY = 15.0
 _MOST_ASKED = 20
 _IN_PART = 202
@@ -54,8 +55,8 @@ class ReliedOn(Protocol):
 
 
 class CatchUp(Protocol):
-    async def __call__(self) -> object:
-        """Make the newest events searchable."""
+    async def __call__(self) -> bool:
+        """Make the newest events searchable; whether there was time for all."""
         ...
 
 
@@ -81,6 +82,8 @@ class SmartDoor:
         self._invalid = {"WWW-Authenticate": f'Bearer realm="{realm}", error="invalid_token"'}
         self._streams = Folds()
         self._strangers = Folds(most=_PEERS)
+        self._behind: set[str] = set()
+        """Requests for events that will not see the newest."""
 
     async def enter(self, call: Call, endpoint: Endpoint, request_id: str) -> Context:
         client = call.scope.get("client")
@@ -97,8 +100,8 @@ class SmartDoor:
                 raise
             await self._stranger(request_id, peer)
             raise Problem(problem.kind, problem.text, problem.issues, headers=self._invalid) from None
-        if self._catch_up is not None and call.path.get("type") == _AUDIT_EVENT and AUDITOR in access.actor.roles:
-            await self._catch_up()
+        if call.path.get("type") == _AUDIT_EVENT and AUDITOR in access.actor.roles:
+            await self._look_up(request_id)
         return Context(access.actor, request_id, access.purpose, peer, Trail())
 
     async def leave(self, call: Call, endpoint: Endpoint, outcome: Answer | Problem) -> None:
@@ -107,6 +110,7 @@ class SmartDoor:
         pattern = pattern_of(endpoint.name)
         if pattern is None:
             return
+        self._warn(call, outcome)
         if call.context.trail.hidden:
             await self._rely(call.context.trail)
         at = micros(self._clock)
@@ -118,6 +122,17 @@ class SmartDoor:
             await self._recorder.record(decision_of(at, call.context, deed))
             return
         await self._recorder.record(events_of(at, call.context, deed))
+
+    async def _look_up(self, request_id: str) -> None:
+        """Before an auditor's request; one that cannot see the newest events will say so."""
+        if self._catch_up is not None and not await self._catch_up() and len(self._behind) < _PEERS:
+            self._behind.add(request_id)
+
+    def _warn(self, call: Call, outcome: Answer | Problem) -> None:
+        if call.context.request_id in self._behind:
+            self._behind.discard(call.context.request_id)
+            if isinstance(outcome, Answer):
+                outcome.headers.append(("Warning", _BEHIND))
 
     async def _rely(self, trail: Trail) -> None:
         """Something was held back: by which consents, as far as it is known whose it was."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
+from server.audit.writes import Recording
 from server.http.surface import Answer, Call, Endpoint
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
@@ -21,7 +22,6 @@ from server.oauth.words import WORDS, say_in
 from server.smart.authority import Authority
 from server.smart.model import Session, User
 from server.smart.people import People
-from server.smart.recording import Recording
 
 _OVER = frozenset({Kind.NOT_FOUND})
 _STATUS = {

@@ -30,7 +30,12 @@ def raw_request(call: Call) -> str:
     posted = call.context.trail.query[:_LONGEST]
     told = without_secrets("&".join(each for each in (query, posted) if each))
     path = call.scope["path"][: _LONGEST // 2]
-    return f"{call.method} {path}?{told}" if told else f"{call.method} {path}"
+    return _storable(f"{call.method} {path}?{told}" if told else f"{call.method} {path}")
+
+
+def _storable(text: str) -> str:
+    """Without halves of characters, which no store takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def without_secrets(query: str) -> str:
@@ -55,6 +60,10 @@ def study_of(call: Call) -> str:
 
 def subject_of(call: Call, pattern: Pattern) -> str:
     """What the request names, for where services noted nothing."""
+    return _storable(_named(call, pattern))
+
+
+def _named(call: Call, pattern: Pattern) -> str:
     path = call.path
     if pattern.about is About.STUDY:
         study = study_of(call)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.audit.security_events import token_revoked
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.smart.model import Approval, User
 from server.smart.moments import micros
-from server.smart.recording import NOWHERE, Caller, Recording, who
+from server.smart.recording import NOWHERE, Caller, who
 from server.smart.stores import SmartStore
 
 

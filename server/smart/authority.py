@@ -18,6 +18,7 @@ from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
 from server.audit.event import Event
 from server.audit.security_events import approval_refused, approved, break_glass_started
 from server.audit.who import Who
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
 from server.smart.approving import NOTHING_CHOSEN, Chosen, Decision, approval_of, needs_patient, needs_sign_in
@@ -29,7 +30,7 @@ from server.smart.model import Approval, Client, Code, Launch, Session, User
 from server.smart.moments import micros
 from server.smart.protocol import Core, problem_of
 from server.smart.protocol_case import Case, Request
-from server.smart.recording import NOWHERE, Caller, Recording, who
+from server.smart.recording import NOWHERE, Caller, who
 from server.smart.refusals import refusal
 from server.smart.requests import LIFETIME, REQUEST, PendingRequest
 from server.smart.site import Site

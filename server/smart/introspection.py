@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.audit.security_events import token_introspected
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.smart.client_authentication import PUBLIC, ClientAuthentication
 from server.smart.forms import read_form
 from server.smart.model import Client
 from server.smart.moments import SECOND, micros
-from server.smart.recording import Caller, Recording, who
+from server.smart.recording import Caller, who
 from server.smart.refusals import refusal
 from server.smart.site import Site
 from server.smart.standing import ACCESS, Standing, standing_of

@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from server.kernel.ids import new_token
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
-from server.smart.common_passwords import COMMON
+from server.smart.guessable import COMMON
 
 SHORTEST, LONGEST = 8, 128
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.offload import Offload
 from server.smart.approvals import Approvals
 from server.smart.lockout import Limits, Lockout
 from server.smart.passing import Passing
 from server.smart.passwords import Cost, Passwords
-from server.smart.recording import Recording
 from server.smart.second_factors import Policy, SecondFactors
 from server.smart.secret import shared_secret
 from server.smart.sessions import Lifetimes, LiveSessions, Sessions

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from server.audit.event import Event
 from server.audit.who import Who
 from server.smart.model import Approval, Client, User
 from storage.ports import Put
-
-
-class Recording(Protocol):
-    async def record(self, events: Sequence[Event]) -> None:
-        """Return when they are durable."""
-        ...
-
-    def acts(self, events: Sequence[Event]) -> tuple[Put, ...]:
-        """What to commit together with the act the events tell of."""
-        ...
 
 
 class Unrecorded:

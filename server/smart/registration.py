@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from server.audit.security_events import Changed, changed
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.ids import new_token
 from server.kernel.problem import Kind, Problem
@@ -23,7 +24,7 @@ from server.smart.grant_types import BACKEND, CODE, REFRESH
 from server.smart.jwks import inline_keys
 from server.smart.model import Client
 from server.smart.moments import SECOND, micros
-from server.smart.recording import Caller, Recording, who
+from server.smart.recording import Caller, who
 from server.smart.refusals import refusal
 from server.smart.scopes import parse_scopes
 from server.smart.standing import ACCESS, Standing, standing_of

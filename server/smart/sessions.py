@@ -14,12 +14,13 @@ import msgspec
 
 from server.audit.security_events import signed_out
 from server.audit.who import Who
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.ids import new_token
 from server.smart.digest import digest, new_secret
 from server.smart.model import Session, User
 from server.smart.moments import HOUR, MINUTE, micros
-from server.smart.recording import NOWHERE, Caller, Recording
+from server.smart.recording import NOWHERE, Caller
 from server.smart.recording import who as whose
 from server.smart.stores import Held, SmartStore
 from storage.errors import VersionConflict

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from server.audit.event import Event
 from server.audit.security_events import Changed, changed, sign_in_failed, signed_in, unknown
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.problem import Issue, Kind, Problem
 from server.smart.digest import digest, new_secret
@@ -22,7 +23,7 @@ from server.smart.model import Session, User
 from server.smart.moments import MINUTE, micros
 from server.smart.passing import Passing, Visit
 from server.smart.passwords import Passwords
-from server.smart.recording import Caller, Recording
+from server.smart.recording import Caller
 from server.smart.second_factors import SecondFactors, has_factor
 from server.smart.security_keys import Party
 from server.smart.sessions import Sessions, who

@@ -16,6 +16,7 @@ import msgspec
 from server.access.roles import EMERGENCY
 from server.audit.folding import Folds
 from server.audit.security_events import token_issued, token_refused
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.ids import new_token
 from server.kernel.problem import Problem
@@ -28,7 +29,7 @@ from server.smart.model import Approval, Client, Code, Token, User
 from server.smart.moments import SECOND, micros
 from server.smart.protocol import Core
 from server.smart.protocol_case import Case, Request
-from server.smart.recording import Caller, Recording, who
+from server.smart.recording import Caller, who
 from server.smart.refusals import code_of, refusal
 from server.smart.site import Site
 from server.smart.standing import ACCESS

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from server.access.roles import USER_ROLES
 from server.audit.security_events import Changed, changed
 from server.audit.who import Who
+from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.ids import new_token
 from server.kernel.problem import Issue, Kind, Problem
@@ -20,7 +21,6 @@ from server.smart.lockout import Lockout
 from server.smart.model import User
 from server.smart.moments import micros
 from server.smart.passwords import Passwords, Weakness, weakness
-from server.smart.recording import Recording
 from server.smart.recovery import new_codes
 from server.smart.sessions import Sessions
 from server.smart.stores import SmartStore

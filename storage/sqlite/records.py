@@ -8,6 +8,7 @@ instances, their metadata of 12 kB, a series and a study costs 1.3 ms, the flush
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ class SqliteRecords:
         self._readers = Readers(path, threads)
         self._writer = Writer(path, self._catalogue)
         self._dense: dict[_Asked, DensePage] = {}
+        self._known: tuple[asyncio.AbstractEventLoop, int] | None = None
 
     async def prepare(self, indexes: Sequence[Index]) -> None:
         """Every key is an index already; only the numbers are made in advance."""
@@ -134,7 +136,21 @@ class SqliteRecords:
         return await self._readers.read(work) if at_most > 0 else []
 
     async def revision(self) -> int | None:
-        return self._readers.revision()
+        """Asked of SQLite once in a turn of the event loop: many requests share it, and one asks several times.
+
+        Who knows of a later commit, by its answer or by a request sent after it, runs in a later turn.
+        """
+        loop = asyncio.get_running_loop()
+        if self._known is None or self._known[0] is not loop:
+            found = self._readers.revision()
+            if found is None:
+                return None
+            self._known = loop, found
+            loop.call_soon(self._forget)
+        return self._known[1]
+
+    def _forget(self) -> None:
+        self._known = None
 
     async def close(self) -> None:
         """Write what was submitted, then let go of the file."""

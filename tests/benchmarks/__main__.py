@@ -5,6 +5,7 @@ local --label weft --out weft.json
 compare orthanc.json weft.json
 qido-scale
 fhir-load BUNDLES | fhir-serve | fhir-scale
+access
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import fhir
+from tests.benchmarks.access import Site, access
 from tests.benchmarks.corpus import Shape
 from tests.benchmarks.load import Target
 from tests.benchmarks.measure import Plan, measure
@@ -42,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
             for run in runs:
                 _print([run.label, *run.lines()])
             _print(compare(*runs[:2]))
+        case "access":
+            site = Site(given.patients, studies=given.studies, slices=given.slices)
+            _print(access(site, given.rounds, given.seconds, given.only))
         case "local":
             with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
                 place = Place("local", Path(given.data) if given.data else Path(folder))
@@ -94,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     growing = commands.add_parser("fhir-scale", help="a search among few and among many Observations")
     growing.add_argument("--sizes", type=int, nargs=2, default=fhir.SIZES)
     growing.add_argument("--seconds", type=float, default=5.0)
+    guarded = commands.add_parser("access", help="with sign-in, consents and audit beside without")
+    guarded.add_argument("--patients", type=int, default=Site.patients)
+    guarded.add_argument("--studies", type=int, default=Site.studies, help="with full-sized images")
+    guarded.add_argument("--slices", type=int, default=Site.slices, help="images of each")
+    guarded.add_argument("--rounds", type=int, default=3)
+    guarded.add_argument("--seconds", type=float, default=3.0, help="for each case")
+    guarded.add_argument("--only", default="", help="cases whose name has this in it")
     return parser
 
 

@@ -284,3 +284,17 @@ def test_a_range_is_verified_by_itself(trail: Trail) -> None:
     assert told(trail.archive.run(verify(since=trail.desk.time.now()))) == []
     assert len(told(trail.archive.run(verify()))) == 2
     trail.archive.run(audit.journal.close())
+
+
+def test_a_reason_put_in_without_the_key_is_none(trail: Trail) -> None:
+    """Not even where an entry was taken out before it, so that nothing speaks against its link."""
+    key = open_signing_keys(trail.desk.folder / "other.key", may_create=True).active
+    lines = trail.hand.lines("log-1")
+    for body in (b'{"chain":"log-1","ranges":[[0,40]],"reason":"none"}', b"no reason at all"):
+        forged, _ = extend("log-1", Place(12), [Draft(Kind.DROPPED, body)], key, ClearBodies(), 0)
+        named = forged[0]._replace(head=forged[0].head[:2] + head_of(lines[0]).key + forged[0].head[6:])
+        taken = lines[5]._replace(body=None)
+        trail.hand.replace("log-1", [*lines[:5], taken, *lines[6:11], named, *lines[13:]])
+        found = told(trail.verify())
+        assert ("missing", "log-1-11") in found
+        assert "log-1-5" in {place for _, place in found}

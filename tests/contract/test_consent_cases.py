@@ -5,7 +5,9 @@ What concerns DICOMweb alone is tried beside it (`test_imaging_cases`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ import pytest
 from server.access.consent.policies import Site
 from server.access.consent.rule import FLAWED, RULES
 from server.access.consent.source import Consents
+from server.fhir.export import exports as exporting
 from server.fhir.redaction import INLINE_LABEL
+from server.fhir.subscriptions.follower import PLACES, Desk, Pace
+from server.fhir.subscriptions.sending import Notification
+from server.fhir.subscriptions.worker import SubscriptionWorker
 from server.kernel.clock import SystemClock
-from server.kernel.context import Actor
+from server.kernel.context import LOCAL_ACTOR, Actor, Context
 from storage.ports import Record, Records
 from storage.query import Exists
 from tests.contract.conftest import opened_archive
@@ -677,3 +683,98 @@ def test_a_membership_that_ended_counts_no_more(world: World) -> None:
     world.put(team)
     assert found(world, DR_A, "teams") == ALL
     assert found(world, DR_B, "teams") == set()
+
+
+def test_case_38_as_an_export(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "_SETTLED", 0)
+    name = "case-38-export"
+    agreed(world, name, permit(TPO), data=[report(name, f"{name}-n")])
+    for purpose, expected in (("TREAT", True), ("", False)):
+        manifest = exported(world, "_type=Observation", purpose)
+        assert purpose or manifest["extension"]["patientsLeftOut"] > 0
+        lines = b"".join(
+            world.ask(BACKEND, "GET", path(each["url"]), purpose=purpose).body for each in manifest["output"]
+        )
+        assert (f"Observation/{name}-n".encode() in lines or f'"id":"{name}-n"'.encode() in lines) is expected
+
+
+def test_an_export_ends_with_the_consents_it_was_made_under(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "_SETTLED", 0)
+    agreed(world, "exported", permit(TPO))
+    [listed] = exported(world, "_type=Patient", "TREAT")["output"]
+    assert world.ask(BACKEND, "GET", path(listed["url"])).status == 200
+    world.put(consent(deny(TPO), "Patient/exported", id="exported-1"))
+    assert world.ask(BACKEND, "GET", path(listed["url"])).status == 410
+
+
+def exported(world: World, query: str, purpose: str) -> Json:
+    """The manifest of a system export."""
+    accepted = world.ask(BACKEND, "GET", f"/fhir/$export?{query}", purpose=purpose, headers={"prefer": "respond-async"})
+    assert accepted.status == 202, accepted.body
+    while world.runner.run(world.server().services.exports.step()):
+        pass
+    got = world.ask(BACKEND, "GET", path(accepted.headers["content-location"]), purpose=purpose)
+    assert got.status == 200, got.body
+    manifest: Json = got.json
+    return manifest
+
+
+def path(url: str) -> str:
+    return "/fhir" + url.partition("/fhir")[2]
+
+
+@dataclass
+class Outbox:
+    sent: list[Notification] = field(default_factory=list)
+    has_some: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, notification: Notification) -> None:
+        self.sent.append(notification)
+        self.has_some.set()
+
+
+@pytest.mark.parametrize("payload", ["application/fhir+json", None])
+def test_case_53(world: World, payload: str | None) -> None:
+    name = f"case-53-{'full' if payload else 'empty'}"
+    agreed(world, name, permit(TPO, labels=["N"]))
+    channel = {"type": "rest-hook", "endpoint": "https://ward.example/told"} | ({"payload": payload} if payload else {})
+    subscription = {"resourceType": "Subscription", "status": "requested", "reason": "news", "channel": channel}
+    made = world.ask(BACKEND, "POST", "/fhir/Subscription", subscription | {"criteria": f"Observation?patient={name}"})
+    assert made.status == 201, made.body
+    sent = world.runner.run(_told(world, made.json["id"], name))
+    assert len(sent) == 1
+    assert b"psy" not in sent[0].body
+    assert sent[0].url.endswith(f"/{name}-last" if payload else "told")
+    assert world.ask(BACKEND, "DELETE", f"/fhir/Subscription/{made.json['id']}").status in (200, 204)
+
+
+async def _told(world: World, subscription_id: str, name: str) -> list[Notification]:
+    """What is sent of two Observations written while the subscription is served, the second one visible."""
+    services, outbox = world.server().services, Outbox()
+    fhir, context = services.fhir, Context(LOCAL_ACTOR, "world")
+    parameters = fhir.knowledge.parameters
+    pace = Pace(poll=0.002, delays=(0, 0))
+    desk = Desk(
+        services.stores.records,
+        fhir.clock,
+        fhir.offload,
+        fhir.searcher,
+        parameters,
+        outbox,
+        pace,
+        fhir.repository.reading,
+    )
+    task = asyncio.create_task(SubscriptionWorker(desk, fhir.repository).run())
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                if await services.stores.records.get(PLACES, [subscription_id]):
+                    break
+                await asyncio.sleep(0)
+            for made in (observation(name, "psy-new", "R", "PSY"), observation(name, "last", "N")):
+                await fhir.repository.update(context, "Observation", made["id"], made)
+            await outbox.has_some.wait()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return outbox.sent

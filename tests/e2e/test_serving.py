@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -100,16 +102,42 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "certificate.pem", tmp_path / "key.pem"
 
 
-def test_https_is_spoken_with_a_certificate(small_place: Place, certificate: tuple[Path, Path]) -> None:
+def test_d16_https_is_spoken_by_tls_1_2_and_newer(small_place: Place, certificate: tuple[Path, Path]) -> None:
     chain, key = certificate
-    server = start(small_place, scheme="https", tls_certificate=str(chain), tls_key=str(key))
+    server = start(small_place, scheme="https", auth="smart", tls_certificate=str(chain), tls_key=str(key))
     context = ssl.create_default_context(cafile=str(chain))
     try:
         _await_https(server, context)
-        with urllib.request.urlopen(f"{server.dicomweb}/studies", context=context, timeout=10) as answer:
-            assert answer.read() == b"[]"
+        for path, status in (("/fhir/metadata", 200), ("/oauth/authorize", 400), ("/oauth/token", 405)):
+            assert _status(server, path, context) == status
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert _status(server, "/dicomweb/studies", context) == 401
+        _by_tls(server, ssl.TLSVersion.TLSv1_2)
+        with pytest.raises(ssl.SSLError):
+            _by_tls(server, ssl.TLSVersion.TLSv1_1)
     finally:
         assert server.stop() in (0, -15)
+
+
+def _status(server: Server, path: str, context: ssl.SSLContext) -> int:
+    try:
+        with urllib.request.urlopen(server.url + path, context=context, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
+
+
+def _by_tls(server: Server, newest: ssl.TLSVersion) -> None:
+    """OpenSSL has to be talked into offering an old version at all."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain, context.wrap_socket(plain):
+        pass
 
 
 def _await_https(server: Server, context: ssl.SSLContext) -> None:

@@ -7,7 +7,10 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -19,9 +22,11 @@ from lxml import html
 
 from server.audit.reading import Recorded
 from server.groundwork import Groundwork
+from server.smart.assertions import ASSERTION_TYPE
 from tests.data.instances import write_instances
 from tests.e2e.running import Place, Server, running
 from tests.server.commands.administering import asking, told
+from tests.server.smart.keeping import ec_key
 
 PASSWORD = "three boats at noon"
 REDIRECT = "https://app.example/back"
@@ -263,3 +268,22 @@ def test_monitoring_reads_counts_and_the_home_page_names_every_surface(server: S
     assert {name: home[name] for name in ("dicomweb", "fhir", "oauth")} == {
         name: f"{server.url}/{name}" for name in ("dicomweb", "fhir", "oauth")
     }
+
+
+def test_k05_an_assertion_is_good_once_in_every_process(server: Server, place: Place, tmp_path: Path) -> None:
+    key, file = ec_key(), tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": [key.public]}))
+    options = ("--id", "service", "--scope", "system/Patient.rs", "--by", "key", "--jwks", str(file), "--backend")
+    told(place.data, "client", "add", "service", *options)
+    token_url = f"{server.url}/oauth/token"
+    claims = {"iss": "service", "sub": "service", "aud": token_url, "jti": "once", "exp": int(time.time()) + 60}
+    form = {
+        "grant_type": "client_credentials",
+        "scope": "system/Patient.rs",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": key.signed(claims),
+    }
+    # Each with a connection of its own, so that both processes are asked.
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: httpx.post(token_url, data=form, timeout=30), range(8)))
+    assert sorted(each.status_code for each in answers) == [200, *[401] * 7]

@@ -58,6 +58,11 @@ class Answer:
             found = self._predicates[key] = self._predicate(*key)
         return found
 
+    def told(self) -> str:
+        """As a text that is the same in every process."""
+        bans = sorted(f"{ban.provision} {sorted(map(repr, ban.exceptions))}" for ban in self.forbidden)
+        return f"{bans} {self.permitted if self.permitted is None else sorted(map(repr, self.permitted))}"
+
     def _predicate(self, resource_type: str, unlabelled_is_restricted: bool) -> Predicate:
         def about(provisions: Iterable[Provision]) -> Predicate:
             ordered = sorted(provisions, key=repr)

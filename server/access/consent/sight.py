@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import chain
 
 from server.access.consent.judging import OPEN, SHUT, Answer, Asker, judge, judge_own, policy_answer
@@ -23,6 +24,16 @@ class Sight:
     partial: frozenset[str]
     """Patients of whose data some may be seen and some may not."""
     _predicates: dict[str, Predicate] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def left_out(self) -> int:
+        return len(self.others.get(SHUT, ()))
+
+    def stamp(self) -> str:
+        """The same in every process that sees the same."""
+        others = sorted(f"{answer.told()} {sorted(patients)}" for answer, patients in self.others.items())
+        told = [self.usual.told(), *others]
+        return sha256("\n".join(told).encode()).hexdigest()
 
     def predicate(self, resource_type: str, site: Site) -> Predicate:
         """Over the keys of a type, of which every patient a resource is about must agree."""

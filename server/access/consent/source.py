@@ -28,8 +28,10 @@ from server.access.consent.purposes import BREAK_GLASS
 from server.access.consent.rule import RULES, SEQUENCE, STATE, Rule, Written
 from server.access.consent.sight import Sight, answer_to, sight_of
 from server.access.consent.snapshot import Snapshot
+from server.access.decision import Extent
 from server.kernel.clock import Clock, micros
 from server.kernel.context import SERVER, Actor, Context
+from server.kernel.ids import new_token
 from storage.ports import Index, Records
 from storage.query import EVERYTHING, NOTHING, Between, Order, Predicate
 
@@ -125,6 +127,12 @@ class Consents:
         if seen is None:
             return frozenset() if self._may_go_on(context) else None
         return seen[1].partial
+
+    async def extent(self, context: Context) -> Extent:
+        """How far consents let the actor see; after a fault nothing that was or will be."""
+        explicit = RESEARCHER in context.actor.roles
+        seen = await self._seen(context, explicit=explicit)
+        return Extent(new_token()) if seen is None else Extent(seen[1].stamp(), seen[1].left_out)
 
     async def answer(self, context: Context, patient: str) -> Answer:
         """For one patient (`Patient/3`): `OPEN`, `SHUT`, or something between."""

@@ -98,6 +98,9 @@ class Exports:
         job = await self.job(context, job_id)
         if not 0 <= number < len(job.files) or not job.state.is_over:
             raise Problem(Kind.NOT_FOUND, "There is no such file.")
+        if job.extent != await self.access.extent(_context(job)):
+            context.trail.refuse("consents changed since the export began")
+            raise Problem(Kind.GONE, "Consents have changed since: ask for the export again.")
         return job.files[number]
 
     async def _found(self, context: Context, job_id: str) -> tuple[Job, Record]:
@@ -150,7 +153,8 @@ class Exports:
 
     async def _run(self, job: Job, version: int) -> None:
         with suppress(VersionConflict):  # cancelled, or another process has it
-            job, version = await self._saved(replace(job, state=State.RUNNING), version)
+            extent = job.extent if job.done else await self.access.extent(_context(job))
+            job, version = await self._saved(replace(job, state=State.RUNNING, extent=extent), version)
             await asyncio.sleep(max(0, job.time + _SETTLED - micros_of(self.clock.now())) / 1e6)
             try:
                 job, version = await self._all_types(job, version)
@@ -170,7 +174,7 @@ class Exports:
             await self._saved(replace(from_record(record), state=State.FAILED, failure=why), record.version)
 
     async def _all_types(self, job: Job, version: int) -> tuple[Job, int]:
-        context = Context(job.actor, job.id, job.purpose)
+        context = _context(job)
         writing = replace(self.writing, subset=self.subset(job.request.elements), context=context)
         for resource_type, belongs in (await self.membership.predicates(context, job)).items():
             if resource_type not in job.done and belongs != NOTHING:
@@ -199,3 +203,8 @@ class Exports:
         patients = tuple(f"Patient/{each}" for each in job.request.patients)
         deed = Deed("export", job.id, patients, f"{job.state.value} {told}"[:_LONGEST_DETAIL])
         return self.writes.acts(Context(job.actor, job.id, job.purpose, trail=Trail()), [deed])
+
+
+def _context(job: Job) -> Context:
+    """Of whoever asked, at the time of the question or of the answer."""
+    return Context(job.actor, job.id, job.purpose)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from server.access.decision import Extent
 from server.fhir.export.request import ExportRequest
 from server.kernel.context import Actor
 from storage.ports import BlobRef, Put, Record
@@ -57,6 +58,8 @@ class Job:
     files: tuple[File, ...] = ()
     failure: str = ""
     purpose: str = "TREAT"
+    extent: Extent = Extent()
+    """How far consents let the actor see when it began."""
     lease: int = 0
     """Until when the process that runs it need not show life."""
 

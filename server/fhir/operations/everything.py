@@ -132,6 +132,8 @@ class _Gathering:
     async def found(self) -> dict[str, Predicate]:
         """In the sequence of the types, so that a page begins where the last one ended."""
         types = types_of(tuple(self.asked.items()), all_types())
+        for each in types or ():
+            await self.scope.permit(each)
         members = {each: predicate async for each, predicate in self._members()}
         whole = members | await self._supporting(members)
         whole["Provenance"] = await self._provenance(members)

@@ -202,6 +202,7 @@ class Searcher:
         if request.compartment is None:
             return None
         name, id_ = request.compartment
+        await scope.permit(name)
         members = compartment(scope.registry, name, id_)
         if not members or not await scope.count(name, Equals("_id", id_), 1):
             raise Problem(Kind.NOT_FOUND, "There is no such compartment.")

@@ -103,7 +103,6 @@ def apps(jwks_url: str) -> dict[str, App]:
         "basic": App("urn:app:basic 1", "s p:a/+%&ß"),
         "key": App("key-app", key=ec_key(), jwks=both),
         "key-url": App("key-url-app", key=rsa_key("published"), jwks_url=jwks_url),
-        "narrow": App("narrow-app", scopes=("launch/patient", "openid", "patient/Patient.rs", "patient/Observation.rs")),
         "one-patient": App("one-patient-app", more={"patients": ("anna",)}),
         "backend": App("backend", key=ec_key(), jwks=both, scopes=all_records, is_backend=True, more=treat),
         "agreed": App(

@@ -50,7 +50,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, published: Published, certif
     environment = {"WEFT_AUTH": "smart", "SSL_CERT_FILE": str(certificate)}
     place = Place("sqlite+folder", data, environment)
     settings = {
-        "workers": "2",
         "registration": "token",
         "organization_url": HOSPITAL,
         "client_key_hosts": published.place,

@@ -28,8 +28,8 @@ class Person:
     last_step: int = 0
 
     def code(self) -> str:
-        """One that was not used yet: a step of grace either way makes three of them within thirty seconds."""
-        step = max(self.last_step + 1, int(time.time()) // 30 - 1)
+        """One that was not used yet: the present one, or the next, which the server's grace lets through."""
+        step = max(self.last_step + 1, int(time.time()) // 30)
         self.last_step = step
         return str(pyotp.HOTP(self.secret).at(step))
 

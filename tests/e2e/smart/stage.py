@@ -43,6 +43,7 @@ class Stage:
     each_time: httpx.Client
     """Makes a new connection for each request, so that every process answers now and then."""
     browsers: dict[str, Browser] = field(default_factory=dict)
+    opened: list[Browser] = field(default_factory=list)
     tokens: dict[tuple[str, ...], Json] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     """Everything that must never stand in a log."""
@@ -60,7 +61,7 @@ class Stage:
         return f"{self.url}/oauth/token"
 
     def close(self) -> None:
-        for each in (self.http, self.each_time, *self.browsers.values()):
+        for each in (self.http, self.each_time, *self.opened):
             each.close()
 
     def browser(self, login: str = "nurse") -> Browser:
@@ -71,6 +72,7 @@ class Stage:
 
     def new_browser(self, login: str) -> Browser:
         browser = Browser(self.url)
+        self.opened.append(browser)
         page = browser.sign_in(self.people[login])
         assert page.status_code == 200 and page.url.path == "/oauth/account", page.text
         return browser
@@ -185,7 +187,7 @@ class Stage:
         if body is not None:
             sent.setdefault("Content-Type", FHIR_JSON)
         client = self.each_time if is_new else self.http
-        return client.request(method, path if "://" in path else self.url + path, headers=sent, json=body)
+        return client.request(method, self.url + path if path.startswith("/") else path, headers=sent, json=body)
 
     def found(self, path: str, token: str) -> list[str]:
         """`Type/id` of all that a search or a history tells of."""

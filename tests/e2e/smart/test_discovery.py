@@ -37,9 +37,11 @@ def test_d02_discovery_is_json(stage: Stage) -> None:
 
 def test_d03_the_required_members_are_there(smart: Json) -> None:
     for name in ("authorization_endpoint", "token_endpoint"):
-        assert isinstance(smart[name], str) and smart[name]
+        assert isinstance(smart[name], str)
+        assert smart[name]
     for name in ("capabilities", "grant_types_supported", "code_challenge_methods_supported"):
-        assert isinstance(smart[name], list) and smart[name]
+        assert isinstance(smart[name], list)
+        assert smart[name]
 
 
 def test_d04_the_code_grant_and_that_of_backend_services(smart: Json) -> None:
@@ -52,7 +54,8 @@ def test_d05_only_s256(smart: Json) -> None:
 
 def test_d06_openid_connect_comes_with_issuer_and_keys(smart: Json) -> None:
     assert "sso-openid-connect" in smart["capabilities"]
-    assert isinstance(smart["issuer"], str) and isinstance(smart["jwks_uri"], str)
+    assert isinstance(smart["issuer"], str)
+    assert isinstance(smart["jwks_uri"], str)
 
 
 def test_d07_capabilities_are_known_words_or_uris(smart: Json) -> None:

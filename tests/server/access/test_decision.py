@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from server.access.decision import AccessPoint
+from server.access.decision import AccessPoint, Extent
 from server.access.facets import CONTEXT, LEVEL, PATIENT, SHARED
 from server.access.roles import (
     ADMINISTRATOR,
@@ -41,6 +41,9 @@ class Denied:
 
     async def redacted_patients(self, context: Context) -> frozenset[str] | None:
         return frozenset({"Patient/9"})
+
+    async def extent(self, context: Context) -> Extent:
+        return Extent()
 
 
 class Referred:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.access.decision import AccessPoint
+from server.access.decision import AccessPoint, Extent
 from server.access.facets import CONTEXT, LEVEL, PATIENT, SHARED
 from server.access.roles import ROLES
 from server.kernel.context import SERVER, Actor, Context, Grant
@@ -53,6 +53,9 @@ class Denials:
 
     async def redacted_patients(self, context: Context) -> frozenset[str] | None:
         return frozenset()
+
+    async def extent(self, context: Context) -> Extent:
+        return Extent()
 
 
 class Related:

@@ -69,8 +69,9 @@ class Doorstep:
         self.caught_up = 0
         self.door = SmartDoor(Tokens(), self.log, self.clock, catch_up=self._catch_up)
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
         self.caught_up += 1
+        return self.caught_up < 2
 
     def through(self, made: Call, row: Endpoint, outcome: Answer | Problem, *notes: Any) -> None:
         async def run() -> None:
@@ -220,6 +221,9 @@ def test_an_auditor_sees_the_newest_events_and_leaves_one(step: Doorstep) -> Non
     assert (event.code, event.subtype, event.action) == ("110101", "ITI-81", "R")
     step.through(call({"type": "AuditEvent"}), endpoint("search.type", "search"), Problem(Kind.FORBIDDEN, "no"))
     assert step.caught_up == 1
+    answer = Answer()
+    step.through(asked, endpoint("search.type", "search"), answer)
+    assert answer.headers == [("Warning", '199 weft "the newest events cannot be searched yet"')]
 
 
 def test_what_cannot_be_recorded_is_not_answered() -> None:

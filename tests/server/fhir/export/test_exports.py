@@ -14,6 +14,8 @@ import pytest
 
 from server.access.roles import SYSTEM
 from server.assembly import Services, open_services
+from server.audit.event import Entity
+from server.audit.writes import RecordedWrites
 from server.fhir.export import exports as exporting
 from server.fhir.export.exports import Exports
 from server.fhir.export.job import Job, State
@@ -23,6 +25,7 @@ from server.fhir.stored import Stored
 from server.kernel.context import INTERACTIONS, LOCAL_ACTOR, Actor, Context, Grant
 from server.kernel.problem import Kind, Problem
 from server.settings import Settings
+from tests.server.audit.recording import Remembered
 
 WHO = Context(LOCAL_ACTOR, "r1")
 
@@ -264,5 +267,19 @@ def test_an_export_holds_what_its_actor_may_see_for_its_purpose(tmp_path: Path) 
                 with pytest.raises(Problem) as refused:
                     await exports.kick_off(context, parse(level, group, pairs), "u")
                 assert refused.value.kind is Kind.FORBIDDEN
+
+    asyncio.run(scenario())
+
+
+def test_what_became_of_an_export_is_told_with_its_counts(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as (services, exports):
+            log = Remembered()
+            exports.writes = RecordedWrites(log, services.clock)
+            await put(services, "Patient", "a")
+            job = await run(exports, Level.SYSTEM, [("_type", "Patient")])
+            [event] = log.events
+            assert (event.code, event.subtype, event.action) == ("110106", "operation", "R")
+            assert event.entities[0] == Entity("job", job.id, "complete Patient=1")
 
     asyncio.run(scenario())

@@ -1,0 +1,1 @@
+"""Who sees what, tried through every endpoint at once."""
