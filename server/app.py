@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from server.assembly import Services, open_services
@@ -19,10 +19,12 @@ from server.auditing import figures
 from server.dicomweb import problems
 from server.fhir.publishing import publish
 from server.fhir_rest import problems as fhir_problems
+from server.http import browser_policy
 from server.http.application import Receive, Scope, Send, SurfaceApplication
 from server.http.cors import Cors
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.kernel.supervision import supervised
+from server.oauth.start_page import PATH as START
 from server.settings import Settings, is_loopback, read_settings
 from server.smart.site import DICOMWEB, FHIR, OAUTH
 
@@ -85,9 +87,12 @@ class Weft:
             await services.close()
 
     async def _home(self, request: Request) -> Response:
+        """What is here: a page for a person, addresses for a program."""
+        if OAUTH in self._surfaces and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(self._settings.base_url.rstrip("/") + OAUTH + START, 303, {"Vary": "Accept"})
         base = self._settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
         surfaces = {prefix[1:]: base + prefix for prefix in self._surfaces}
-        return JSONResponse({"name": "Weft", **surfaces, "health": base + "/healthz"})
+        return JSONResponse({"name": "Weft", **surfaces, "health": base + "/healthz"}, headers={"Vary": "Accept"})
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -131,6 +136,7 @@ def dicomweb_surface(services: Services, settings: Settings) -> SurfaceApplicati
         cors=_cors(services, settings),
         offload=services.offload,
         base_url=settings.base_url,
+        policy=_policy(settings),
     )
 
 
@@ -145,6 +151,7 @@ def fhir_surface(services: Services, settings: Settings) -> SurfaceApplication:
         cors=_cors(services, settings),
         offload=services.offload,
         base_url=settings.base_url,
+        policy=_policy(settings),
     )
 
 
@@ -158,7 +165,14 @@ def oauth_surface(services: Services, settings: Settings) -> SurfaceApplication:
         cors=_cors(services, settings),
         offload=services.offload,
         base_url=settings.base_url,
+        policy=_policy(settings),
     )
+
+
+def _policy(settings: Settings) -> browser_policy.BrowserPolicy:
+    if settings.auth == "off":
+        return browser_policy.UNSAID
+    return browser_policy.closed(only_https=settings.own_url.startswith("https:"))
 
 
 def _cors(services: Services, settings: Settings) -> Cors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from profiles.packages.load import resources
+from server.access.consent.issuing import TokenConsents
 from server.access.consent.source import Consents
 from server.access.decision import AccessPoint
 from server.access.imaging import ImagingAccess
@@ -23,6 +24,7 @@ from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.consenting import open_access
 from server.dicomweb.surface import DicomWeb
+from server.fhir.access_marker import follow_access_keys
 from server.fhir.audit_events import AuditProjection
 from server.fhir.export.exports import Exports
 from server.fhir.export.opening import open_exports
@@ -45,6 +47,7 @@ from server.kernel.offload import Offload
 from server.oauth.door import SmartDoor
 from server.oauth.surface import OAuth
 from server.settings import Settings
+from server.smart.consenting import NoConsents
 from storage.open import Stores
 
 
@@ -86,6 +89,7 @@ class Services:
             "subscriptions": self.fhir.subscriptions(hosts).run,
             "exports": self.exports.work,
             **self.fhir.following.workers(),
+            "access keys": lambda: follow_access_keys(self.stores.records, self.access),
             **self._guarding(),
         }
 
@@ -140,7 +144,9 @@ class Services:
 
     def oauth(self) -> OAuth:
         """The authorization server's surface over these services."""
-        return self.smart.surface(PatientPicker(self.fhir.searcher))
+        kept = self.access.consents
+        consents = TokenConsents(kept) if isinstance(kept, Consents) else NoConsents()
+        return self.smart.surface(PatientPicker(self.fhir.searcher), consents)
 
     async def close(self) -> None:
         await self.ground.close()

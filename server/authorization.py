@@ -24,6 +24,7 @@ from server.smart.bearer import Bearer
 from server.smart.brands import Brands
 from server.smart.client_authentication import ClientAuthentication
 from server.smart.client_keys import ClientKeys, HttpPublisher
+from server.smart.consenting import Consents
 from server.smart.discovery import Discovery
 from server.smart.id_tokens import IdTokens
 from server.smart.introspection import Introspection
@@ -67,22 +68,22 @@ class Authorization:
     def approvals(self) -> Approvals:
         return self.people.approvals
 
-    def surface(self, patients: PatientPicker) -> OAuth:
+    def surface(self, patients: PatientPicker, consents: Consents) -> OAuth:
         """Everything below `/oauth`."""
         store, clock, recording = self.store, self.clock, self.recording
-        authority, authentication = Authority(store, clock, recording), self._authentication()
+        authority, authentication = Authority(store, clock, recording, consents=consents), self._authentication()
         id_tokens = IdTokens(self.ring, clock, self.offload)
         policy = cast(RegistrationPolicy, self.settings.registration)
         zone = ZoneInfo(self.settings.time_zone)
         return OAuth(
             authority=authority,
-            tokens=Tokens(store, clock, authentication, id_tokens, self.people.live, recording),
-            introspection=Introspection(store, clock, authentication, recording),
+            tokens=Tokens(store, clock, authentication, id_tokens, self.people.live, recording, consents=consents),
+            introspection=Introspection(store, clock, authentication, recording, consents),
             revocation=Revocation(store, clock, authentication, recording),
             registration=Registration(store, clock, recording, policy),
             launches=Launches(store, clock),
             bearer=self.bearer,
-            pages=open_pages(self.people, authority, patients, recording, clock, zone),
+            pages=open_pages(self.people, authority, patients, recording, clock, zone, self.settings.organization),
             documents=self.documents(),
         )
 

@@ -48,7 +48,10 @@ def serve(
     tls_certificate: Certificate = None,
     tls_key: Key = None,
 ) -> None:
-    """Serve DICOMweb, FHIR and sign-in until Ctrl-C or SIGTERM; requests under way are finished."""
+    """Serve DICOMweb, FHIR and sign-in until Ctrl-C.
+
+    Or SIGTERM; requests under way are finished.
+    """
     settings = settings_or_exit(
         data=data,
         records=records,
@@ -68,7 +71,9 @@ def serve(
 def import_(
     paths: Paths, report: Report = None, data: Data = None, records: Records = None, blobs: Blobs = None
 ) -> None:
-    """Bring files into the archive. Can be interrupted and run again: what is there already is not stored twice.
+    """Bring images and FHIR resources in.
+
+    Can be interrupted and run again: what is there already is not stored twice.
 
     Exit status: 0 all stored, 1 some refused, 2 nothing done, 130 interrupted.
     """
@@ -86,7 +91,9 @@ def verify(
     records: Records = None,
     blobs: Blobs = None,
 ) -> None:
-    """Read every file of the archive and compare it with its digest, and the index with the files.
+    """Compare every file of the archive with its digest.
+
+    And the index with the files; `weft audit verify` is for the audit trail.
 
     Exit status: 0 clean, 1 something is damaged or missing, 2 the archive cannot be read.
     """
@@ -103,8 +110,9 @@ def reindex(
     records: Records = None,
     blobs: Blobs = None,
 ) -> None:
-    """Compute the search keys of FHIR resources anew, and put custom SearchParameters into force.
+    """Compute the search keys of FHIR resources anew.
 
+    Puts custom SearchParameters into force, and is needed once after an upgrade that adds keys, as sign-in did.
     The server may be running. Can be interrupted and run again: it goes on where it stopped.
 
     Exit status: 0 done, 1 another run is under way, 2 nothing done.
@@ -120,7 +128,7 @@ def statements(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit status 1 when they differ.")] = False,
     folder: Annotated[Path, typer.Option(help="Where they are kept.")] = default_folder(),  # noqa: B008
 ) -> None:
-    """Write the DICOM conformance statement that the endpoints imply."""
+    """Write the conformance statements that the endpoints imply."""
     raise typer.Exit(write_or_check(folder, is_check=check))
 
 
@@ -131,5 +139,8 @@ def demo(
     port: Port = None,
     auth: Auth = None,
 ) -> None:
-    """Serve sample images and a synthetic ward from an archive of their own, with two users who may sign in."""
+    """Serve sample images and a synthetic ward.
+
+    From an archive of their own, with two users who may sign in and a token to try things with.
+    """
     run_demo(settings_or_exit(data=data, host=host, port=port, auth=auth))

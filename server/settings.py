@@ -157,7 +157,8 @@ class Settings:
     @property
     def own_url(self) -> str:
         """Where clients reach this server, as far as the settings tell."""
-        return self.base_url.rstrip("/") or f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url.rstrip("/") or f"{self.scheme}://{host}:{self.port}"
 
     def checked(self) -> Settings:
         """Itself, or `SettingsError`."""

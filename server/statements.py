@@ -1,4 +1,4 @@
-"""The conformance statements, written by the program from what it really serves (PS3.2 N, PS3.18 table 8.9; FHIR R4).
+"""The conformance statements, written by the program from what it serves (PS3.2 N, PS3.18 table 8.9; FHIR R4, SMART).
 
 Endpoints, transfer syntaxes, attributes and status codes are read from the tables the server itself works by, so the
 statement cannot promise what the server does not do.
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from server.access_statement import access
 from server.assembly import open_services
 from server.dicom import index_keys, levels, transfer_syntax
 from server.dicom.dictionary import keyword_of
@@ -145,9 +146,11 @@ async def _written(settings: Settings) -> dict[str, str]:
     services = await open_services(settings)
     try:
         rest = services.fhir_rest()
+        images, records = services.dicomweb().endpoints(), rest.endpoints()
         return {
-            "dicomweb.md": dicomweb(services.dicomweb().endpoints()),
-            "fhir.md": fhir(rest.endpoints(), rest.catalogue, rest.registry()),
+            "access.md": access(services.oauth().endpoints(), (("FHIR", records), ("DICOMweb", images))),
+            "dicomweb.md": dicomweb(images),
+            "fhir.md": fhir(records, rest.catalogue, rest.registry()),
         }
     finally:
         await services.close()

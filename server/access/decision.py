@@ -198,7 +198,7 @@ class AccessPoint:
         if SERVER in actor.roles:
             return EVERYTHING if any(each.covers(interaction, resource_type) for each in actor.grants) else NOTHING
         if not self.is_keyed:
-            raise Problem(Kind.UNAVAILABLE, "This archive has to be indexed anew before anybody may see it.")
+            raise Problem(Kind.UNAVAILABLE, "This archive has to be indexed anew (weft reindex) before anybody may see it.")
         state = await self._state(context)
         key = (actor, context.purpose, interaction, resource_type, heeded)
         known = self._kept.get(key)

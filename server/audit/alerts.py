@@ -101,8 +101,9 @@ class Alerts:
     def _break_glass(self, event: Event) -> Event | None:
         """Its beginning, and the first access to each patient."""
         if event.subtype == EMERGENCY_OVERRIDE_STARTED:
-            _log.warning("break-glass begun: user %s, request %s", event.user, event.request)
-            return _alert(BREAK_GLASS, event, "emergency access begun")
+            done = "refused" if event.outcome else "begun"
+            _log.warning("break-glass %s: user %s, request %s", done, event.user, event.request)
+            return _alert(BREAK_GLASS, event, f"emergency access {done}")
         if event.purpose != _EMERGENCY or not event.patient or event.outcome or event.code == SECURITY_ALERT:
             return None
         hour = self._hour(event.user, event.recorded)

@@ -31,7 +31,7 @@ class Emergencies:
     def begun(self, events: Sequence[Event]) -> Iterator[Put]:
         """For the commit of whoever follows the log."""
         for each in events:
-            if each.subtype == EMERGENCY_OVERRIDE_STARTED and each.session:
+            if each.subtype == EMERGENCY_OVERRIDE_STARTED and each.session and not each.outcome:
                 ends = frozenset((each.recorded + LASTS,))
                 yield Put(COLLECTION, each.session, msgspec.json.encode(each), {_ENDS: ends})
 

@@ -69,9 +69,9 @@ def approved(at: int, who: Who, scopes: Sequence[str], patient: str = "") -> Eve
     return _made(at, who, USER_AUTHENTICATION, "authorize", (Entity("scopes", " ".join(scopes)),), patient=patient)
 
 
-def approval_refused(at: int, who: Who, error: str) -> Event:
+def approval_refused(at: int, who: Who, error: str, patient: str = "") -> Event:
     """`error`: an RFC 6749 code such as `access_denied` or `invalid_scope`."""
-    return _made(at, who, USER_AUTHENTICATION, "authorize", outcome=4, text=error)
+    return _made(at, who, USER_AUTHENTICATION, "authorize", outcome=4, text=error, patient=patient)
 
 
 def token_issued(
@@ -110,6 +110,13 @@ def changed(
 
 def break_glass_started(at: int, who: Who, reason: str, patient: str = "") -> Event:
     return _made(at, who, SECURITY_ALERT, EMERGENCY_OVERRIDE_STARTED, (_reason(reason),), patient=patient)
+
+
+def break_glass_refused(at: int, who: Who, reason: str, patient: str = "") -> Event:
+    """An attempt by somebody to whom the patient's consent does not leave it."""
+    text = "not permitted by consent"
+    entities = (_reason(reason),)
+    return _made(at, who, SECURITY_ALERT, EMERGENCY_OVERRIDE_STARTED, entities, outcome=4, text=text, patient=patient)
 
 
 def break_glass_ended(at: int, who: Who, cause: str, patient: str = "") -> Event:

@@ -26,6 +26,10 @@ IDLE = 300_000_000
 """Microseconds after which a chain to which nothing came gets a heartbeat."""
 RENEWED = 10_000_000
 """Microseconds between two renewals of a claim."""
+_GATHERING = 0.002
+"""Seconds that a flush waits at most for requests under way; where there is one at a time it does not wait."""
+_IDLE_TURNS = 2
+_MOST_GATHERED = 64
 _MOST_DRAFTS = 1000
 _MOST_OCTETS = 4 << 20
 
@@ -69,6 +73,8 @@ class Writer:
         self._wrote = self._renewed = 0
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._is_busy = False
+        """Whether the last flush was shared, or the next one will be."""
 
     @property
     def chain(self) -> str:
@@ -88,8 +94,12 @@ class Writer:
         await done
 
     async def _flush(self) -> None:
+        taken: list[_Waiting] = []
         try:
             while self._waiting:
+                if self._is_busy:
+                    # Whoever has been heard already comes along: a flush is dearer than a turn of the event loop.
+                    await asyncio.sleep(0)
                 taken = self._take()
                 try:
                     await self._write([draft for drafts, _ in taken for draft in drafts])
@@ -97,10 +107,21 @@ class Writer:
                     _settle(taken, error)
                 else:
                     _settle(taken, None)
+                self._is_busy = len(taken) > 1 or bool(self._waiting)
         finally:
             self._flushing = None
             _settle(self._waiting, StoreUnavailable("the audit journal is closed"))
             self._waiting = []
+
+    async def _gather(self) -> None:
+        """Let the requests that are under way come to their end, so that one flush serves them all: it costs as much as
+        answering one. Over when two turns of the event loop brought nothing more."""
+        loop = asyncio.get_running_loop()
+        until, seen, idle = loop.time() + _GATHERING, len(self._waiting), 0
+        while idle < _IDLE_TURNS and seen < _MOST_GATHERED and loop.time() < until:
+            await asyncio.sleep(0)
+            idle = 0 if len(self._waiting) > seen else idle + 1
+            seen = len(self._waiting)
 
     def _take(self) -> list[_Waiting]:
         count = octets = drafts = 0
@@ -123,7 +144,9 @@ class Writer:
             await self._append(drafts)
 
     async def _append(self, drafts: Sequence[Draft]) -> None:
-        claim = self._claim if self._is_alone else await self._hold()
+        claim = self._claim
+        if claim is None and not self._is_alone:
+            claim = await self._hold()
         if claim is None:
             raise StoreUnavailable("no chain of the audit journal is claimed")
         means = self._means

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +21,14 @@ from server.smart.moments import SECOND
 
 T = TypeVar("T")
 
+_WIDE = 1000
 
-def acting(work: Callable[[Groundwork], Awaitable[T]], data: Path | None, records: str | None) -> T:
-    """Do this over what the settings lead to; what goes wrong ends the command with one sentence."""
+
+def acting(work: Callable[[Groundwork], Awaitable[T]], data: Path | None, records: str | None, hint: str = "") -> T:
+    """Do this over what the settings lead to; what goes wrong ends the command with one sentence.
+
+    `hint` follows where what was named is not there, or is there already.
+    """
 
     async def act() -> T:
         async with opened_ground(settings) as ground:
@@ -30,8 +36,11 @@ def acting(work: Callable[[Groundwork], Awaitable[T]], data: Path | None, record
 
     settings = settings_or_exit(data=data, records=records)
     if settings.auth == "off":
-        fail("WEFT_AUTH=off: without sign-in there is nobody to let in, and no audit trail to tell of it")
-    with failing_clearly():
+        fail(
+            "WEFT_AUTH=off: without sign-in there is nobody to let in, and no audit trail to tell of it;"
+            " unset WEFT_AUTH for this command"
+        )
+    with failing_clearly(hint):
         return asyncio.run(act())
 
 
@@ -45,8 +54,13 @@ def administrator() -> Who:
 
 
 def show(headings: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
-    """A table, or a sentence where it would have no row. What users chose is never read as markup."""
+    """A table, or a sentence where it would have no row. What users chose is never read as markup.
+
+    A screen's lines are folded; a file or another program gets each row on one line.
+    """
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=_WIDE)
     if not rows:
         console.print(empty, markup=False)
         return
@@ -55,7 +69,10 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> 
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text(each) for each in row))
-    console.print(table)
+    with console.capture() as drawn:
+        console.print(table)
+    # The last column is padded to the width of the widest row, which a reader of a file has no use for.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 
 def say(text: str) -> None:

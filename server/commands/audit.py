@@ -30,12 +30,14 @@ audits = group("audit", "The audit trail: who saw and did what.")
 From = Annotated[str, typer.Option("--from", help="Only what was recorded since: 2026-11-22 or 2026-11-22T09:15.")]
 To = Annotated[str, typer.Option("--to", help="Only what was recorded until.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
-Entry = Annotated[str, typer.Argument(help="Id of an entry, such as log-1-42.")]
+Entry = Annotated[str, typer.Argument(help="Id of its AuditEvent, such as log-1-42.")]
 
 
 @audits.command()
 def verify(since: From = "", until: To = "", json: Json = False, data: Data = None, records: Records = None) -> None:
-    """Check every link, content and signed checkpoint, and the witness's copies. The server may be running.
+    """Check that no entry was altered, added, swapped or cut off.
+
+    Every link, content and signed checkpoint is checked, and the witness's copies. The server may be running.
 
     Exit status: 0 sound, 1 something was changed, is missing or does not fit, 2 it cannot be read.
     """
@@ -54,7 +56,10 @@ def verify(since: From = "", until: To = "", json: Json = False, data: Data = No
 
 @audits.command()
 def proof(event: Entry, data: Data = None, records: Records = None) -> None:
-    """Print a proof that an entry is in a signed checkpoint; it can be checked without the journal."""
+    """Print a proof that an entry is in a signed checkpoint.
+
+    It can be checked without the journal, with the public key alone.
+    """
 
     async def prove(_: Groundwork, audit: Audit) -> str:
         found = await prove_inclusion(audit.journal, audit.keys, event)
@@ -65,7 +70,10 @@ def proof(event: Entry, data: Data = None, records: Records = None) -> None:
 
 @audits.command()
 def consistency(first: int, second: int, data: Data = None, records: Records = None) -> None:
-    """Print a proof that the earlier of two checkpoints, by their numbers, is the beginning of the later one."""
+    """Print a proof that one checkpoint continues another.
+
+    Both are named by their numbers, the earlier one first: nothing of it was altered before the later one.
+    """
 
     async def prove(_: Groundwork, audit: Audit) -> str:
         found = await prove_consistency(audit.journal, audit.keys, first, second)
@@ -76,7 +84,10 @@ def consistency(first: int, second: int, data: Data = None, records: Records = N
 
 @audits.command()
 def checkpoint(data: Data = None, records: Records = None) -> None:
-    """Print the newest signed checkpoint, made now unless a running server makes them: to be kept elsewhere."""
+    """Print the newest signed checkpoint, to be kept elsewhere.
+
+    It is made now unless a running server makes them.
+    """
 
     async def make(_: Groundwork, audit: Audit) -> str:
         made = await audit.checkpointer.make() or await audit.checkpointer.newest()
@@ -87,19 +98,27 @@ def checkpoint(data: Data = None, records: Records = None) -> None:
 
 @audits.command()
 def erase(
-    events: Annotated[list[str], typer.Argument(help="Ids of entries, such as log-1-42.")],
+    events: Annotated[list[str], typer.Argument(help="Ids of AuditEvents, such as log-1-42.")],
     reason: Annotated[str, typer.Option(help="Why; it is recorded, so it names no patient.")],
     data: Data = None,
     records: Records = None,
 ) -> None:
-    """Remove for good what these events say, where a duty to erase demands it. Their hashes stay, and the reason."""
+    """Remove for good what these events say.
+
+    For where a duty to erase demands it. Their hashes stay, and the reason.
+    """
+    if not reason.strip():
+        fail("--reason: say why; it is recorded, and names no patient")
 
     async def remove(ground: Groundwork, audit: Audit) -> int:
         count = await audit.retention.erase(events, reason)
+        if not count:
+            fail("no event has such an id: it is the logical id of its AuditEvent, such as log-1-42")
         await audit.recorder.record([erased(micros(ground.clock), events, reason, administrator().name)])
         return count
 
-    say(f"{_over_trail(remove, data, records)} events erased")
+    count = _over_trail(remove, data, records)
+    say(f"{count} {'event' if count == 1 else 'events'} erased")
 
 
 def _over_trail(work: Callable[[Groundwork, Audit], Awaitable[T]], data: Path | None, records: str | None) -> T:

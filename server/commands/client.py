@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from server.access.roles import SYSTEM, USER_ROLES
 from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, day, say, show
-from server.commands.configuration import fail
+from server.commands.configuration import fail, settings_or_exit
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
 from server.kernel.ids import new_token
@@ -31,6 +32,9 @@ clients = group("client", "Apps and backend services that may ask for tokens.")
 _METHODS = {"public": PUBLIC, "secret": BASIC, "key": BY_KEY}
 _ROLES = (SYSTEM, *sorted(USER_ROLES))
 
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._~\-]{1,64}", re.ASCII)
+_OTHERS = "`weft client list` shows all"
+
 Name = Annotated[str, typer.Argument(help="As users see it.")]
 Id = Annotated[str, typer.Argument(help="client_id, as `weft client list` shows it.")]
 
@@ -41,7 +45,7 @@ def add(
     scope: Annotated[list[str], typer.Option(help="What it may ask for at most: 'patient/*.rs launch/patient'.")],
     redirect: Annotated[list[str] | None, typer.Option(help="Where codes may be sent, exactly; repeat it.")] = None,
     launch_url: Annotated[str, typer.Option(help="Where an EHR opens the app.")] = "",
-    by: Annotated[str, typer.Option(help="How it proves itself: public (PKCE only), secret or key.")] = "public",
+    by: Annotated[str, typer.Option(help="How it proves itself: public (PKCE only), secret or key.")] = "",
     jwks: Annotated[Path | None, typer.Option(help="File with its public keys.", exists=True, dir_okay=False)] = None,
     jwks_url: Annotated[str, typer.Option(help="https address of its public keys.")] = "",
     backend: Annotated[bool, typer.Option("--backend", help="Acts for itself, without a user.")] = False,
@@ -54,10 +58,17 @@ def add(
     records: Records = None,
 ) -> None:
     """Let an app or a backend service in. Its secret, if it has one, is shown once."""
+    by = by or ("key" if backend or jwks or jwks_url else "public")
     if by not in _METHODS:
         fail(f"--by {by}: public, secret or key")
     if wrong := [each for each in role or () if each not in _ROLES]:
         fail(f"{', '.join(wrong)}: no such role; there are {', '.join(_ROLES)}")
+    if client_id and not _PLAIN_ID.fullmatch(client_id):
+        fail(f"--id {client_id}: up to 64 letters, digits and . _ ~ -")
+    if by == "key" and not jwks and not jwks_url:
+        fail("it proves itself by key: give its public keys with --jwks FILE or --jwks-url https://…")
+    if not backend and not redirect:
+        fail("an app that users sign in with needs --redirect; a service that acts for itself is --backend")
     grants = (BACKEND,) if backend else (CODE, REFRESH)
     metadata = Metadata(
         redirect_uris=tuple(redirect or ()),
@@ -69,12 +80,14 @@ def add(
         jwks_uri=jwks_url,
         initiate_login_uri=launch_url,
     )
+    if not (scopes := tuple(each.text for each in parse_scopes(metadata.scope))):
+        fail("--scope holds no scope that is understood, such as patient/*.rs, launch/patient or system/Observation.rs")
     secret = new_secret()
     client = Client(
         client_id or new_token(16),
         name,
         _METHODS[by],
-        tuple(each.text for each in parse_scopes(metadata.scope)),
+        scopes,
         metadata.redirect_uris,
         launch_url,
         digest(secret) if by == "secret" else "",
@@ -86,34 +99,35 @@ def add(
         tuple(role or (SYSTEM,)),
         fhir_user,
     )
-    acting(lambda ground: _kept(ground, client, metadata), data, records)
+    acting(lambda ground: _kept(ground, client, metadata), data, records, _OTHERS)
     say(f"client_id {client.id}")
     if by == "secret":
         say(f"client_secret, shown only now: {secret}")
     _tell_left_out(metadata.scope, client)
+    say(f"It finds the rest at {settings_or_exit(data=data).own_url}/fhir (iss, aud)")
 
 
 @clients.command()
 def approve(id: Id, data: Data = None, records: Records = None) -> None:
-    """Let in an app that registered itself and waits."""
+    """Let in an app that registered itself and waits, or was shut out."""
 
     async def work(ground: Groundwork) -> None:
         await _change(ground, id, "approved", is_approved=True)
 
-    acting(work, data, records)
+    acting(work, data, records, _OTHERS)
     say(f"{id} may ask for tokens.")
 
 
 @clients.command()
 def revoke(id: Id, data: Data = None, records: Records = None) -> None:
-    """Shut an app out at once: every approval it was given and all its tokens end."""
+    """Shut an app out: all approvals and tokens end at once."""
 
     async def work(ground: Groundwork) -> None:
         await _change(ground, id, "revoked", is_approved=False)
         await ground.smart.approvals.end_client(id)
 
-    acting(work, data, records)
-    say(f"{id} is shut out, and its tokens are dead.")
+    acting(work, data, records, _OTHERS)
+    say(f"{id} is shut out, and its tokens are dead. `weft client approve {id}` lets it in again.")
 
 
 @clients.command("list")
@@ -145,14 +159,14 @@ async def _kept(ground: Groundwork, client: Client, metadata: Metadata) -> None:
     try:
         await smart.store.commit(smart.store.put(replace(client, created=at), 0), *smart.recording.acts([event]))
     except VersionConflict:
-        raise Problem(Kind.CONFLICT, "There is a client of this id.") from None
+        raise Problem(Kind.CONFLICT, f"There is a client of this id: {client.id}.") from None
 
 
 async def _change(ground: Groundwork, id: str, what: str, **members: Any) -> None:
     smart = ground.smart
     held = await smart.store.get(Client, id)
     if held is None:
-        raise Problem(Kind.NOT_FOUND, "There is no client of this id.")
+        raise Problem(Kind.NOT_FOUND, f"There is no client of this id: {id}.")
     event = changed(micros(ground.clock), administrator(), Changed.CONFIGURATION, "U", f"Client/{id}", what)
     put = smart.store.put(replace(held.value, **members), held.version)
     await smart.store.commit(put, *smart.recording.acts([event]))

@@ -15,7 +15,7 @@ import typer
 from server import settings as settings_module
 from server.assembly import Services, open_services
 from server.groundwork import Groundwork, open_groundwork
-from server.kernel.problem import Problem
+from server.kernel.problem import Kind, Problem
 from server.settings import Settings, SettingsError, read_settings
 from server.smart.model import User
 from storage.errors import StorageError
@@ -65,26 +65,39 @@ async def _closing(opening: Awaitable[Closing]) -> AsyncIterator[Closing]:
 
 
 @contextmanager
-def failing_clearly() -> Iterator[None]:
+def failing_clearly(hint: str = "") -> Iterator[None]:
     """What a store or a setting is at fault for ends the command with one sentence, not a trace."""
     try:
         yield
     except (StorageError, SettingsError) as error:
         fail(str(error))
     except Problem as problem:
-        fail(problem.text)
+        is_about_name = problem.kind in (Kind.NOT_FOUND, Kind.CONFLICT)
+        fail(f"{problem.text.rstrip('.')}; {hint}" if hint and is_about_name else problem.text)
 
 
 def check_stores(settings: Settings) -> None:
     """Open and close everything once: the first start makes its keys here, and a wrong setting is told at once."""
 
-    async def open_and_close() -> bool:
+    async def open_and_close() -> list[str]:
         async with opened(settings) as services:
-            return settings.auth == "off" or bool(await services.smart.store.every(User, limit=1))
+            return [] if settings.auth == "off" else await _missing(services)
 
     with failing_clearly():
-        if not asyncio.run(open_and_close()):
-            typer.echo("weft: nobody may sign in yet; weft user add --help tells how to let somebody in", err=True)
+        for each in asyncio.run(open_and_close()):
+            typer.echo(f"weft: {each}", err=True)
+
+
+async def _missing(services: Services) -> list[str]:
+    """What must be done before anybody can see anything."""
+    told = []
+    if not await services.smart.store.every(User, limit=1):
+        told.append("nobody may sign in yet; let somebody in with: weft user add LOGIN ROLE")
+    if not services.access.is_keyed:
+        told.append(
+            "this archive is older than sign-in; until `weft reindex` has run, beside this server, nobody sees it"
+        )
+    return told
 
 
 def fail(text: str, status: int = USAGE) -> NoReturn:

@@ -15,6 +15,7 @@ from server.assembly import Services
 from server.commands.bring_in import NOTHING_DONE, bring_in
 from server.commands.configuration import fail, failing_clearly, opened
 from server.commands.demo_guests import APP, REDIRECT, Admitted, admit
+from server.commands.reindex import reindex
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.serve import run
 from server.settings import Settings
@@ -36,17 +37,22 @@ def demo(settings: Settings) -> None:
     if bring_in(settings, sample_folders(), None, is_quiet=True) == NOTHING_DONE:
         fail("the sample images could not be imported")
     with failing_clearly():
-        admitted = asyncio.run(prepare(settings))
-    url = f"http://{settings.host}:{settings.port}"
-    typer.echo(_words(url) if admitted is None else _who(url, admitted) + _words(url, admitted.token))
+        admitted, is_keyed = asyncio.run(prepare(settings))
+        if not is_keyed:
+            reindex(settings, ())
+    typer.echo(_words(settings.own_url, admitted))
     run(settings)
 
 
-async def prepare(settings: Settings) -> Admitted | None:
-    """The ward, and who may see it; nobody in particular where there is no sign-in."""
+async def prepare(settings: Settings) -> tuple[Admitted | None, bool]:
+    """The ward, and who may see it, nobody in particular where there is no sign-in; and whether anybody could.
+
+    An archive of an earlier demonstration has to be indexed anew.
+    """
     async with opened(settings) as services:
         await load_ward(services)
-        return None if settings.auth == "off" else await admit(services)
+        admitted = None if settings.auth == "off" else await admit(services)
+        return admitted, services.access.is_keyed
 
 
 async def load_ward(services: Services) -> bool:
@@ -75,36 +81,46 @@ def _is_free(host: str, port: int) -> bool:
         return True
 
 
-def _words(url: str, token: str = "") -> str:
+def _words(url: str, admitted: Admitted | None) -> str:
+    """What a person reads before anything else."""
+    curl = "curl -s" if admitted is None else 'curl -s --oauth2-bearer "$TOKEN"'
     base, fhir = f"{url}/dicomweb", f"{url}/fhir"
-    curl = f"curl -s --oauth2-bearer {token}" if token else "curl -s"
     return f"""
-Weft serves pydicom's sample images at {base}
-and a synthetic ward of twelve patients at {fhir}. Try:
+Weft serves until Ctrl-C; any viewer or app works unchanged with:
 
-  {curl} '{fhir}/Patient/ward-03?_pretty=true'
-  {curl} -o ct.jpg '{base}{_AN_IMAGE}/rendered'
-  {curl} '{base}/studies?PatientName=*&limit=5'
-  {curl} '{fhir}/Patient?name=%E6%AC%A7%E9%98%B3&_revinclude=ImagingStudy:patient&_pretty=true'
-  {curl} '{fhir}/Observation?patient=ward-03&code=8480-6,85354-9&_sort=-date&_count=5&_pretty=true'
+  DICOMweb   {base}   pydicom's sample images
+  FHIR R4    {fhir}       a synthetic ward of twelve patients
+{_OPEN if admitted is None else _who(url, admitted)}
+  {curl} '{fhir}/Patient?name=ouyang&_pretty=true'
   {curl} '{fhir}/Patient/ward-03/$timeline?code=8867-4,8310-5,8480-6&_pretty=true'
+  {curl} '{fhir}/Observation?patient=ward-03&code=8480-6,85354-9&_sort=-date&_count=5&_pretty=true'
+  {curl} '{base}/studies?PatientName=*&limit=5'
+  {curl} -o ct.jpg '{base}{_AN_IMAGE}/rendered'
+"""
 
-Ctrl-C stops it.
+
+_OPEN = """
+Nobody is asked for anything (--auth off), and nothing is recorded: for this machine only. Try:
 """
 
 
 def _who(url: str, admitted: Admitted) -> str:
     people = "\n".join(f"  {login:12} {password}" for login, password in admitted.passwords.items())
+    exports = "\n".join(f"  export {name}={token}" for name, token in admitted.tokens.items())
+    token = admitted.tokens["TOKEN"]
     return f"""
-Nothing is seen without a token. This is the radiologist's, good for an hour:
-
-  export TOKEN={admitted.token}
-
-Who may sign in at {url}/oauth/account (the demonstration asks for no second factor,
-and gives other passwords at each start):
+Nothing is seen without a right. Sign in at {url}/oauth/account (no second factor here, and
+other passwords at each start):
 
 {people}
 
 An app of yours: iss {url}/fhir, client_id {APP}, redirect_uri {REDIRECT}
-Without sign-in: make demo AUTH=off
+
+Or use tokens, good for an hour: the radiologist's, one that keeps consents, one that reads the audit trail.
+
+{exports}
+
+  curl -s --oauth2-bearer {token} '{url}/fhir/Patient/ward-03?_pretty=true'
+
+More, once the three lines above are pasted (without sign-in at all: make demo AUTH=off):
 """

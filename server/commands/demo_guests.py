@@ -1,18 +1,24 @@
-"""Who may sign in to the demonstration: a nurse, a radiologist, an app, and a token for trying things at once.
+"""Who may sign in to the demonstration: a nurse, a radiologist, an app, and tokens for trying things at once.
 
-Passwords are made anew at each start and stand only on the screen; the token lasts an hour.
+Passwords are made anew at each start and stand only on the screen; the tokens last an hour. One is the radiologist's;
+with the others services keep consents and read the audit trail, which clinicians may not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.access.roles import NURSE, RADIOLOGIST
+from msgspec.structs import replace
+
+from server.access.roles import AUDITOR, NURSE, RADIOLOGIST, RECORDER
 from server.assembly import Services
 from server.audit.who import Who
 from server.authorization import Authorization
 from server.kernel.ids import new_token
+from server.smart.client_authentication import BY_KEY
 from server.smart.digest import digest, new_secret
+from server.smart.grant_types import BACKEND
+from server.smart.launches import CREATE
 from server.smart.model import Approval, Client, Token, User
 from server.smart.moments import HOUR, micros
 from server.smart.recovery import new_codes
@@ -21,7 +27,9 @@ from server.smart.standing import ACCESS
 APP = "weft-demo"
 REDIRECT = "http://localhost:8000/"
 _SCOPES = ("launch", "launch/patient", "openid", "fhirUser", "offline_access", "online_access", "patient/*.cruds")
-_TOKEN_SCOPES = ("user/*.cruds",)
+_TOKEN_SCOPES = ("user/*.cruds", CREATE)
+_SERVICES = {"RECORDER": RECORDER, "AUDITOR": AUDITOR}
+_SERVICE_SCOPES = ("system/*.cruds",)
 _BY = Who(name="demonstration")
 
 
@@ -43,8 +51,8 @@ GUESTS = (
 @dataclass(frozen=True, slots=True)
 class Admitted:
     passwords: dict[str, str]
-    token: str
-    """Of the radiologist."""
+    tokens: dict[str, str]
+    """`TOKEN` is the radiologist's."""
 
 
 async def admit(services: Services) -> Admitted:
@@ -54,7 +62,12 @@ async def admit(services: Services) -> Admitted:
     for guest in GUESTS:
         passwords[guest.login] = "-".join(new_codes()[0].split("-")[:3])
         users[guest.login] = await _user(smart, guest, passwords[guest.login])
-    return Admitted(passwords, await _token(smart, users["radiologist"]))
+    tokens = {"TOKEN": await _token(smart, APP, _TOKEN_SCOPES, users["radiologist"])}
+    for name, role in _SERVICES.items():
+        service = _service(role, micros(smart.clock))
+        await smart.store.save(service)
+        tokens[name] = await _token(smart, service.id, _SERVICE_SCOPES)
+    return Admitted(passwords, tokens)
 
 
 async def _user(smart: Authorization, guest: Guest, password: str) -> User:
@@ -66,15 +79,21 @@ async def _user(smart: Authorization, guest: Guest, password: str) -> User:
     )
 
 
-async def _token(smart: Authorization, user: User) -> str:
-    """As if the radiologist had just let the app in."""
+async def _token(smart: Authorization, client: str, scopes: tuple[str, ...], user: User | None = None) -> str:
+    """As if the user had just let the app in, or the service had proved itself."""
     at, value = micros(smart.clock), new_secret()
-    approval = Approval(
-        new_token(16), APP, _TOKEN_SCOPES, user=user.id, auth_time=at, methods=("pwd",), created=at, expires=at + HOUR
-    )
-    token = Token(digest(value), approval.id, ACCESS, _TOKEN_SCOPES, at, at + HOUR)
+    approval = Approval(new_token(16), client, scopes, created=at, expires=at + HOUR)
+    if user is not None:
+        approval = replace(approval, user=user.id, auth_time=at, methods=("pwd",))
+    token = Token(digest(value), approval.id, ACCESS, scopes, at, at + HOUR)
     await smart.store.commit(smart.store.put(approval, 0), smart.store.put(token, 0))
     return value
+
+
+def _service(role: str, created: int) -> Client:
+    """It has no keys, so nobody can ask for more tokens in its name."""
+    scopes, id = _SERVICE_SCOPES, f"{APP}-{role}"
+    return Client(id, f"Demonstration {role}", BY_KEY, scopes, grants=(BACKEND,), roles=(role,), created=created)
 
 
 def _app(created: int) -> Client:

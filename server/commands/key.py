@@ -14,7 +14,10 @@ keys = group("key", "The keys that sign who is who (id_tokens).")
 
 @keys.command()
 def rotate(data: Data = None, records: Records = None) -> None:
-    """Put a new key into use, in every process at once. The old one is published until its last token has ended."""
+    """Put a new signing key into use, in every process at once.
+
+    The old one is published until the last token it signed has ended.
+    """
     kid = acting(_rotated, data, records)
     say(f"Key {kid} signs from now on.")
 

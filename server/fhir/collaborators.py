@@ -47,6 +47,10 @@ class Redaction(Protocol):
         """The page as this actor may see it; the same where nothing is held back."""
         ...
 
+    async def searched(self, context: Context, resource_type: str, predicate: Predicate) -> Predicate:
+        """A search as it holds of what this actor is shown."""
+        ...
+
     async def guard(self, context: Context, current: Stored) -> None:
         """`CONFLICT` where the actor would read this redacted: a change would lose what is not shown."""
         ...
@@ -61,6 +65,9 @@ class NoRedaction:
 
     async def shown(self, context: Context, page: Sequence[Stored]) -> Sequence[Stored]:
         return page
+
+    async def searched(self, context: Context, resource_type: str, predicate: Predicate) -> Predicate:
+        return predicate
 
     async def guard(self, context: Context, current: Stored) -> None:
         """Nothing is hidden, so nothing is lost."""

@@ -9,7 +9,7 @@ from server.access.decision import AccessPoint
 from server.access.facets import CONTEXT
 from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
 from server.fhir.collaborators import NoRedaction, Redaction
-from server.fhir.identity import is_id
+from server.fhir.identity import check_conditions, is_id
 from server.fhir.past import KeysOf, Past
 from server.fhir.stored import DELETED, HISTORY, TOLD, Stored, collection, from_history, from_record
 from server.fhir.versions import Standing, standing
@@ -78,13 +78,13 @@ class Reading:
 
     async def vread(self, context: Context, resource_type: str, resource_id: str, version: str) -> Stored:
         right = await self.permitted(context, "read", resource_type)
+        await self.require(right, resource_id)
         if is_id(version):
             records = await self.records.get(HISTORY, [f"{resource_type}/{resource_id}/{version}"])
             for stored in await self.seen(right, [from_history(each) for each in records]):
                 if stored.is_deleted:
                     raise gone(stored)
                 return await self.shown(context, stored)
-        await self.require(right, resource_id)
         raise Problem(
             Kind.NOT_FOUND, "The resource has no such version.", (Issue("No such version.", None, "not-found"),)
         )
@@ -128,22 +128,35 @@ class Reading:
             return None
         return from_record(right.type, found[0])
 
-    async def standing(self, right: Right, resource_id: str, *, is_put: bool = False) -> Standing:
+    async def standing(
+        self, right: Right, resource_id: str, *, is_put: bool = False, if_match: str | None = None
+    ) -> Standing:
         """What stands, to be changed; `NOT_FOUND` or `FORBIDDEN` where the actor may not touch it.
 
         To put a resource where there is none would make it, so what is hidden there cannot be said to be absent; it is
-        refused as a resource is that may not be stored at all.
+        refused as a resource is that may not be stored at all. To delete what never was does no harm, but who may not
+        see everything is told that it is not there, as of what is hidden.
         """
         found = await standing(self.records, right.type, resource_id)
-        hidden: Problem | None = None
-        if found.current is not None:
-            if not right.is_whole and await self.current(right, resource_id) is None:
-                hidden = await self.refusal(right, resource_id)
-        elif found.deletion is not None and not await self.past.is_seen(right.predicate, found.deletion):
+        hidden = await self._hidden(right, resource_id, found)
+        if hidden is None and found.last is None and not is_put and not right.is_whole:
             hidden = not_found(right.type, resource_id)
-        if hidden is not None:
-            raise not_storable() if is_put and hidden.kind is Kind.NOT_FOUND else hidden
-        return found
+        if hidden is None:
+            return found
+        if is_put and hidden.kind is Kind.NOT_FOUND:
+            check_conditions(None, if_match, None)
+            raise not_storable()
+        raise hidden
+
+    async def _hidden(self, right: Right, resource_id: str, found: Standing) -> Problem | None:
+        """Why the actor may not know of what stands, or stood; `None` where they may."""
+        if found.current is not None:
+            if right.is_whole or await self.current(right, resource_id) is not None:
+                return None
+            return await self.refusal(right, resource_id)
+        if found.deletion is None or await self.past.is_seen(right.predicate, found.deletion):
+            return None
+        return not_found(right.type, resource_id)
 
     async def refusal(self, right: Right, resource_id: str) -> Problem:
         """Why a resource is not shown: what only a consent holds back is said to be held back."""

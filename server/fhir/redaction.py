@@ -4,37 +4,36 @@ What a visible resource holds of hidden ones is taken out: contained resources, 
 elements with an inline label of their own (Security Label DS4P). The narrative may tell of any of it and goes too. What
 is left says so: REDACTED among its labels, SUBSETTED among its tags.
 
-Only resources of patients whose consents make such a difference are looked into, a page of them with one question for
-each type they refer to; everybody else's are passed on as the stored bytes they are.
+Only resources of patients whose consents make such a difference are looked into, those of nobody (a Provenance tells of
+whatever it names), and studies with a series that is barred, a page of them with one question for each type they refer
+to; everybody else's are passed on as the stored bytes they are. What is taken out does not find a resource either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from server.access.classes import Class, class_of
 from server.access.consent.predicate import negated
 from server.fhir.collaborators import Keys
+from server.fhir.held_back import barred_series, hidden_among, references_of, study_of, tells_of_series, without
 from server.fhir.identity import is_id
-from server.fhir.json_form import Resource, decode, encode
-from server.fhir.stored import Stored, collection
+from server.fhir.json_form import Resource, decode, encode, reread
+from server.fhir.stored import Stored, collection, from_record
+from server.fhir.taken_out import elements, left_of, marked, recounted
 from server.kernel.context import SERVER, Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.ports import Records
-from storage.query import EVERYTHING, NOTHING, All, OneOf, Predicate, matches
+from storage.query import EVERYTHING, All, OneOf, Predicate, matches
 
 INLINE_LABEL = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
-_VALUES = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
-_REDACTED = {"system": _VALUES, "code": "REDACTED", "display": "redacted"}
-_SUBSETTED = {"system": _VALUES, "code": "SUBSETTED", "display": "subsetted"}
-_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-_MASKED = {"extension": [{"url": _ABSENT, "valueCode": "masked"}]}
+_STUDY = "ImagingStudy"
+_PUBLIC = (Class.DIRECTORY, Class.DEFINITION)
 _FEW = 8
 """So many resources are parsed and rendered without leaving the event loop."""
-
-Hides = Callable[[Mapping[str, Any]], bool]
 
 
 class Consents(Protocol):
@@ -54,6 +53,8 @@ class Hidden:
     references: frozenset[str]
     predicates: Mapping[str, Predicate]
     """What may be seen, by the types of contained resources and of those with inline labels."""
+    series: frozenset[str]
+    """`id/uid` of series that are barred, in whichever version of their study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +73,26 @@ class ConsentRedaction:
         """The page as this actor may see it; the same objects where nothing is taken out."""
         if SERVER in context.actor.roles:
             return page
-        patients = await self.consents.redacted_patients(context)
-        if patients is not None and not patients:
-            return page
-        if patients is None:
-            places = [n for n, each in enumerate(page) if each.body]
-        else:
-            places = [n for n, each in enumerate(page) if not patients.isdisjoint(each.patients) and each.body]
+        series = await self._barred([each.id for each in page if each.type == _STUDY], context)
+        places = await self._places(context, page, {study_of(each) for each in series})
         if not places:
             return page
         made = list(page)
-        for n, stored in zip(places, await self._redacted(context, [page[n] for n in places]), strict=True):
+        for n, stored in zip(places, await self._redacted(context, [page[n] for n in places], series), strict=True):
             made[n] = stored
         return made
+
+    async def searched(self, context: Context, resource_type: str, predicate: Predicate) -> Predicate:
+        """A search as it holds of what the actor is shown."""
+        if SERVER in context.actor.roles:
+            return predicate
+        named = references_of(predicate)
+        if named and await self._differs(context):
+            predicates = {each: await self.consents.predicate(context, each, "read") for each in named}
+            predicate = without(predicate, await hidden_among(self.records, named, predicates))
+        if resource_type == _STUDY and tells_of_series(predicate):
+            predicate = await self._of_shown_series(context, predicate)
+        return predicate
 
     async def guard(self, context: Context, current: Stored) -> None:
         """`CONFLICT` where the actor would read this redacted: a change would lose what is not shown."""
@@ -104,10 +112,51 @@ class ConsentRedaction:
                 return None
         return (await self.shown(context, (stored,)))[0]
 
-    async def _redacted(self, context: Context, page: Sequence[Stored]) -> list[Stored]:
+    async def _places(self, context: Context, page: Sequence[Stored], studies: set[str]) -> list[int]:
+        """Which of a page are to be looked into."""
+        patients = await self.consents.redacted_patients(context)
+        nobodys = {each.type for each in page if not each.patients and class_of(each.type) not in _PUBLIC}
+        if not studies and not nobodys and patients is not None and not patients:
+            return []
+        if nobodys and not await self._differs(context):
+            nobodys.clear()
+
+        def is_looked_into(each: Stored) -> bool:
+            if patients is None or not patients.isdisjoint(each.patients):
+                return True
+            return (each.type in nobodys and not each.patients) or (each.type == _STUDY and each.id in studies)
+
+        return [n for n, each in enumerate(page) if each.body and is_looked_into(each)]
+
+    async def _differs(self, context: Context) -> bool:
+        """Whether consents hold back anything at all from this actor."""
+        patients = await self.consents.redacted_patients(context)
+        if patients is None or patients:
+            return True
+        return await self.consents.predicate(context, "Patient", "read") != EVERYTHING
+
+    async def _barred(self, studies: Sequence[str], context: Context) -> frozenset[str]:
+        """`id/uid` of the barred series of these ImagingStudies."""
+        if not studies:
+            return frozenset()
+        right = await self.rights.constrain(context, "read", _STUDY)
+        return await barred_series(self.records, right, OneOf("_id", tuple(sorted(set(studies)))))
+
+    async def _of_shown_series(self, context: Context, predicate: Predicate) -> Predicate:
+        """Without the studies that only a series found which is barred: labelled series are found as studies are."""
+        right = await self.rights.constrain(context, "search", _STUDY)
+        found = sorted({study_of(each) for each in await barred_series(self.records, right, predicate)})
+        if not found:
+            return predicate
+        records = await self.records.get(collection(_STUDY), found)
+        shown = await self.shown(context, [from_record(_STUDY, each) for each in records])
+        told = {each.id for each in shown if matches(predicate, self.keys(reread(each.body), each.last_updated))}
+        return All((predicate, negated(OneOf("_id", tuple(each for each in found if each not in told)))))
+
+    async def _redacted(self, context: Context, page: Sequence[Stored], series: frozenset[str]) -> list[Stored]:
         is_short = len(page) <= _FEW
         resources = _decoded(page) if is_short else await self.offload.cpu(_decoded, page)
-        hidden = await self._hidden(context, page, resources)
+        hidden = await self._hidden(context, page, resources, series)
         made = (
             self._made(page, resources, hidden)
             if is_short
@@ -120,7 +169,9 @@ class ConsentRedaction:
     def _made(self, page: Sequence[Stored], resources: Sequence[Resource], hidden: Hidden) -> list[Stored]:
         return [self._one(*each, hidden) for each in zip(page, resources, strict=True)]
 
-    async def _hidden(self, context: Context, page: Sequence[Stored], resources: Sequence[Resource]) -> Hidden:
+    async def _hidden(
+        self, context: Context, page: Sequence[Stored], resources: Sequence[Resource], series: frozenset[str]
+    ) -> Hidden:
         named: dict[str, set[str]] = {}
         types: set[str] = set()
         for stored, resource in zip(page, resources, strict=True):
@@ -130,25 +181,11 @@ class ConsentRedaction:
                     named.setdefault(resource_type, set()).add(name)
             types |= {str(each.get("resourceType")) for each in resource.get("contained", ())} | {stored.type}
         predicates = {each: await self.consents.predicate(context, each, "read") for each in types | named.keys()}
-        references = {
-            f"{each}/{name}"
-            for each, names in named.items()
-            for name in await self._hidden_of(each, predicates[each], names)
-        }
-        return Hidden(frozenset(references), predicates)
-
-    async def _hidden_of(self, resource_type: str, predicate: Predicate, names: set[str]) -> list[str]:
-        """Those that are there and may not be seen."""
-        if predicate == EVERYTHING:
-            return []
-        asked: Predicate = OneOf("_id", tuple(sorted(names)))
-        if predicate != NOTHING:
-            asked = All((asked, negated(predicate)))
-        return list(map(str, await self.records.values(collection(resource_type), "_id", asked, at_most=len(names))))
+        return Hidden(await hidden_among(self.records, named, predicates), predicates, series)
 
     def _references(self, resource: Resource) -> Iterator[str]:
         """`Type/id` of everything referred to here, once or more often."""
-        for element in _elements(resource):
+        for element in elements(resource):
             text = element.get("reference")
             if isinstance(text, str) and (found := self._local(text)):
                 yield found
@@ -165,19 +202,21 @@ class ConsentRedaction:
         def hides(element: Mapping[str, Any]) -> bool:
             if "resourceType" in element:
                 return False
+            if hidden.series and f"{stored.id}/{element.get('uid')}" in hidden.series:
+                return True
             text = element.get("reference")
             if isinstance(text, str) and (text in gone or self._local(text) in hidden.references):
                 return True
             return "extension" in element and self._is_barred(resource, element, hidden)
 
-        made = _without(resource, hides)
+        made = left_of(resource, hides)
         if contained:
             kept = [each for each in made["contained"] if f"#{each.get('id')}" not in gone]
             made = {name: value for name, value in made.items() if name != "contained"}
             made |= {"contained": kept} if kept else {}
         if made is resource:
             return stored
-        return stored._replace(body=encode(_marked(_recounted(made, resource))))
+        return stored._replace(body=encode(marked(recounted(made, resource))))
 
     def _is_hidden_within(self, resource: Resource, contained: Mapping[str, Any], hidden: Hidden) -> bool:
         """By what is told of it, and for the rest by what is told of what it is contained in."""
@@ -219,71 +258,3 @@ def _is_label(extension: Any) -> bool:
         and extension.get("url") == INLINE_LABEL
         and isinstance(extension.get("valueCoding"), Mapping)
     )
-
-
-def _elements(resource: Resource) -> Iterator[Mapping[str, Any]]:
-    pending: list[Any] = [resource]
-    while pending:
-        each = pending.pop()
-        if type(each) is dict:
-            yield each
-        pending += [one for one in (each.values() if type(each) is dict else each) if type(one) in (dict, list)]
-
-
-def _without(element: dict[str, Any], hides: Hides) -> dict[str, Any]:
-    """The element without what is hidden within: gone from lists, masked where it stands alone."""
-    made: dict[str, Any] | None = None
-    for name, value in element.items():
-        new = _kept(value, hides)
-        if new is not value:
-            made = dict(element) if made is None else made
-            if new is None:
-                del made[name]
-                made.pop(name.removeprefix("_"), None)
-            else:
-                made[name] = new
-    return element if made is None else made
-
-
-def _kept(value: Any, hides: Hides) -> Any:
-    """`None` for a list of which nothing is left."""
-    if type(value) is dict:
-        return dict(_MASKED) if hides(value) else _without(value, hides)
-    if type(value) is not list:
-        return value
-    left = [_without(each, hides) if type(each) is dict else each for each in value if not _is_hidden(each, hides)]
-    if len(left) == len(value) and all(new is old for new, old in zip(left, value, strict=True)):
-        return value
-    return left or None
-
-
-def _is_hidden(value: Any, hides: Hides) -> bool:
-    return type(value) is dict and hides(value)
-
-
-def _recounted(made: Resource, before: Resource) -> Resource:
-    """An ImagingStudy tells only of the series that are left."""
-    if made["resourceType"] != "ImagingStudy" or made.get("series") is before.get("series"):
-        return made
-    series = made.get("series", ())
-    counted = {**made, "numberOfSeries": len(series)}
-    counted["numberOfInstances"] = sum(each.get("numberOfInstances", 0) for each in series)
-    modalities = _different(each["modality"] for each in series if "modality" in each)
-    if "modality" in counted:
-        counted = {**counted, "modality": modalities} if modalities else _but(counted, "modality")
-    return counted
-
-
-def _different(codings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return list({(each.get("system"), each.get("code")): each for each in codings}.values())
-
-
-def _but(resource: Resource, name: str) -> Resource:
-    return {each: value for each, value in resource.items() if each != name}
-
-
-def _marked(resource: Resource) -> Resource:
-    meta = resource.get("meta", {})
-    security, tags = meta.get("security", ()), meta.get("tag", ())
-    meta = {**meta, "security": [*security, _REDACTED], "tag": [*tags, _SUBSETTED]}
-    return {**_but(resource, "text"), "meta": meta}

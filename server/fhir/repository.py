@@ -71,7 +71,7 @@ class Repository(Committing):
         right = await self.reading.permitted(context, "update", resource_type)
 
         async def attempt() -> Written:
-            found = await self.reading.standing(right, resource_id, is_put=True)
+            found = await self.reading.standing(right, resource_id, is_put=True, if_match=if_match)
             check_conditions(found.version, if_match, if_none_match)
             return await self.write(right, Change(resource_type, resource_id, resource, found), self.now())
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from server.http.browser_policy import UNSAID, BrowserPolicy
 from server.http.compression import compressed
 from server.http.cors import Cors
 from server.http.door import Door
@@ -53,8 +54,10 @@ class SurfaceApplication:
         offload: Offload,
         base_url: str = "",
         router: Router | None = None,
+        policy: BrowserPolicy = UNSAID,
     ) -> None:
         self._prefix = prefix
+        self._policy = policy
         self._router = router or Router(endpoints)
         self._problem = problem
         self._door = door
@@ -77,7 +80,8 @@ class SurfaceApplication:
         answer.headers.append(("X-Request-Id", request_id))
         if (correlation := call.header("x-request-id")) and _TOKEN.fullmatch(correlation):
             answer.headers.append(("X-Correlation-Id", correlation))
-        await _send(call, answer, send)
+        more = self._policy.missing(answer.headers, is_public=_is_public(call.endpoint))
+        await _send(call, answer, more, send)
 
     async def _answer(self, call: Call) -> Answer:
         try:
@@ -162,9 +166,10 @@ def _methods(methods: Mapping[str, Endpoint]) -> list[str]:
     return sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
 
 
-async def _send(call: Call, answer: Answer, send: Send) -> None:
+async def _send(call: Call, answer: Answer, more: list[tuple[bytes, bytes]], send: Send) -> None:
     body = answer.body
     headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers]
+    headers += more
     headers.append((b"X-Content-Type-Options", b"nosniff"))
     if answer.media_type:
         headers.append((b"Content-Type", answer.media_type.encode("latin-1")))

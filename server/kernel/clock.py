@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -18,6 +19,8 @@ class SystemClock:
 
 
 def micros(clock: Clock) -> int:
-    """Now, in whole microseconds since 1970 UTC."""
+    """Now, in whole microseconds since 1970 UTC; each request asks several times."""
+    if type(clock) is SystemClock:
+        return time.time_ns() // 1000
     moment = clock.now()
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond

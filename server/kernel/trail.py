@@ -40,6 +40,11 @@ class Trail:
         self.is_kept = False
         """Whether what was written has its events already, in the commit that wrote it."""
 
+    @property
+    def has_patients(self) -> bool:
+        """Whether it was noted whose data was touched."""
+        return bool(self.patients) or any([note.patients for note in self.notes])
+
     def add(self, reference: str, patients: tuple[str, ...] = (), detail: str = "") -> None:
         self.notes.append(Note(reference, patients, detail))
 

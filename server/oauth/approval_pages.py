@@ -206,10 +206,23 @@ class ApprovalPages:
         }
         return self.desk.show(visitor, "patients", values, status=status)
 
+    def _closed(self, visitor: Visitor, case: _Case) -> Answer:
+        """Nothing to approve; who the patient is stays unsaid."""
+        values = {
+            "request": case.request,
+            "app": case.asked.client.name,
+            "may_change": _may_change(case),
+            "reason": case.choice.break_glass,
+            "may_break_glass": case.asked.may_break_glass,
+        }
+        return self.desk.show(visitor, "closed", values, status=403, openings=Openings(redirect=case.pending.redirect))
+
     async def _show(self, visitor: Visitor, case: _Case, error: str = "") -> Answer:
         client = case.asked.client
         launch = case.asked.launch
         picked = case.choice.patient or (launch.patient if launch is not None else "")
+        if await self.authority.is_shut(case.pending, case.user, picked, case.choice.break_glass, visitor.caller):
+            return self._closed(visitor, case)
         found = await self.patients.several(_context(visitor, case), [picked]) if picked else []
         values: dict[str, Any] = {
             "request": case.request,
@@ -219,13 +232,17 @@ class ApprovalPages:
             "host": host_of(case.pending.redirect),
             "told": told(case.pending.scopes, visitor.say),
             "patient": found[0] if found else None,
-            "may_change": bool(case.choice.patient) and case.asked.patients is None,
+            "may_change": _may_change(case),
             "reason": case.choice.break_glass,
             "may_break_glass": case.asked.may_break_glass,
             "error": error,
         }
         openings = Openings(redirect=case.pending.redirect, image=values["logo"])
         return self.desk.show(visitor, "approve", values, status=400 if error else 200, openings=openings)
+
+
+def _may_change(case: _Case) -> bool:
+    return bool(case.choice.patient) and case.asked.patients is None
 
 
 def _context(visitor: Visitor, case: _Case) -> Context:

@@ -58,6 +58,8 @@ class Desk:
     tokens: FormTokens
     clock: Clock
     zone: tzinfo
+    organization: str
+    """The hospital's name, at the head of every page."""
 
     async def visitor(self, call: Call) -> Visitor:
         """Named by cookies alone."""
@@ -97,6 +99,7 @@ class Desk:
             "form_token": self.tokens.new(visitor.binding),
             "form_field": FORM_FIELD,
             "moment": self._moment,
+            "organization": self.organization,
         }
         answer = page(visitor.call, template, visitor.language, {**common, **values}, status=status, openings=openings)
         answer.headers += visitor.set

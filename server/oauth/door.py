@@ -185,13 +185,16 @@ class SmartDoor:
 def _deed(call: Call, pattern: Pattern, outcome: Answer | Problem) -> Deed:
     if call.path.get("type") == _AUDIT_EVENT and not pattern.is_write:
         pattern = AUDIT_USED
-    query = raw_request(call) if pattern.about in (About.QUERY, About.JOB) else ""
-    patients = () if pattern is AUDIT_USED else patients_named(call)
+    about, trail = pattern.about, call.context.trail
+    query = raw_request(call) if about is About.QUERY or about is About.JOB else ""
+    # What services noted goes before what the request names, which is then not asked for.
+    patients = () if pattern is AUDIT_USED or trail.has_patients else patients_named(call)
+    subject = "" if about is About.QUERY or trail.notes else subject_of(call, pattern)
     if isinstance(outcome, Answer):
         is_refused = outcome.status >= 400 or (outcome.status == _IN_PART and pattern.about is About.STUDY)
         text = "refused in whole or in part" if is_refused else ""
-        return Deed(pattern, subject_of(call, pattern), query, 4 if is_refused else 0, text, patients)
+        return Deed(pattern, subject, query, 4 if is_refused else 0, text, patients)
     if outcome.kind in _HOSTILE:
-        pattern = REFUSED_INPUT_PATTERN
+        pattern, subject = REFUSED_INPUT_PATTERN, subject_of(call, REFUSED_INPUT_PATTERN)
     grade = 8 if outcome.kind in _SERIOUS else 4
-    return Deed(pattern, subject_of(call, pattern), query, grade, outcome.kind.value, patients)
+    return Deed(pattern, subject, query, grade, outcome.kind.value, patients)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 PAGES: dict[str, tuple[str, str]] = {
-    "site": ("Weft", "Weft"),
     "site.about": ("Images and nursing records", "影像与护理数据"),
     "skip": ("Skip to content", "跳到正文"),
     "language": ("Language", "语言"),
@@ -30,8 +29,11 @@ PAGES: dict[str, tuple[str, str]] = {
     # second factor
     "factor.title": ("Second step", "第二步验证"),
     "factor.hello": ("Hello {name}. Please show that it is you.", "{name}，您好。请验证您的身份。"),
-    "factor.code": ("Code from your authenticator app", "身份验证器应用中的验证码"),
-    "factor.code.hint": ("Six digits, new every 30 seconds.", "6 位数字，每 30 秒更新。"),
+    "factor.code": ("Code from your app", "身份验证器应用中的验证码"),
+    "factor.code.hint": (
+        "Six digits from the authenticator app on your phone, new every 30 seconds.",
+        "手机应用中显示的 6 位数字，每 30 秒更新。",
+    ),
     "factor.check": ("Check", "验证"),
     "factor.key": ("Use your security key or passkey", "使用安全密钥或通行密钥"),
     "factor.recovery": ("Use a recovery code", "使用恢复码"),
@@ -49,12 +51,15 @@ PAGES: dict[str, tuple[str, str]] = {
     # enrolment
     "enrol.title": ("Protect your account", "保护您的账号"),
     "enrol.why": (
-        "With your account one can see patients. A second step keeps it yours, even if somebody learns your password.",
+        "Your account opens patients' records. A second step keeps others out, even if they learn your password.",
         "您的账号可以查看患者资料。启用第二步验证后，即使密码泄露，他人也无法登录。",
     ),
     "enrol.add": ("Add a second step", "添加第二步验证"),
     "enrol.app": ("Authenticator app", "身份验证器应用"),
-    "enrol.app.scan": ("Scan this code with the app on your phone.", "请用手机上的身份验证器应用扫描此二维码。"),
+    "enrol.app.scan": (
+        "Scan this code with an authenticator app on your phone; any will do, Microsoft's or Google's for example.",
+        "请用手机上的身份验证器应用扫描此二维码；任何此类应用均可，例如 Microsoft Authenticator。",
+    ),
     "enrol.app.qr": ("QR code for your authenticator app", "身份验证器应用的二维码"),
     "enrol.app.secret": ("Cannot scan? Enter a key instead", "无法扫描？请手动输入密钥"),
     "enrol.app.code": ("Then enter the code it shows", "然后输入应用显示的验证码"),
@@ -78,7 +83,7 @@ PAGES: dict[str, tuple[str, str]] = {
         "Each lets you in once if your second step is lost. They are not shown again.",
         "请妥善保管，例如打印在纸上。若第二步验证方式丢失，每个恢复码可登录一次。恢复码不会再次显示。",
     ),
-    "codes.continue": ("I have kept them", "我已保存"),
+    "codes.continue": ("I have kept them: continue", "我已保存，继续"),
     # password
     "password.title": ("Choose a new password", "设置新密码"),
     "password.must": ("Your present password was set by somebody else.", "您当前的密码由他人设置，请更换。"),
@@ -135,6 +140,19 @@ PAGES: dict[str, tuple[str, str]] = {
         "请用至少 10 个字符说明理由并确认。",
     ),
     "glass.not": ("Your role has no emergency access.", "您的角色没有紧急访问权限。"),
+    # what a consent closes
+    "closed.title": ("Not permitted", "不允许访问"),
+    "closed.text": (
+        "This app cannot be given access: the consent in force does not permit it for this purpose.",
+        "无法授权该应用：现行的知情同意不允许以此目的访问。",
+    ),
+    "closed.glass": (
+        "Emergency access is not open to you here: the consent in force leaves it to others. "
+        "Your attempt has been recorded.",
+        "您不能在此使用紧急访问：现行的知情同意仅允许其他人员使用。本次尝试已被记录。",
+    ),
+    "closed.back": ("Back to {app}", "返回 {app}"),
+    "closed.other": ("Choose another patient", "选择其他患者"),
     # errors
     "error.title": ("This did not work", "操作未完成"),
     "error.invalid": ("The request is not one this server understands.", "服务器无法理解该请求。"),
@@ -159,6 +177,21 @@ PAGES: dict[str, tuple[str, str]] = {
     ),
     "error.code": ("For the app's maker: {code}", "供应用开发者参考：{code}"),
     "error.request": ("Request {id}", "请求编号 {id}"),
+    "error.home": ("To the start page", "前往首页"),
+    # start
+    "start.title": ("Records and medical images", "病历与医学影像"),
+    "start.about": (
+        "This server keeps patients' records and images for apps and devices. Nothing of a patient is shown without "
+        "sign-in.",
+        "本服务器为应用和设备保存患者资料与医学影像。未经登录，不显示任何患者信息。",
+    ),
+    "start.account": (
+        "On your account page you see which apps act for you, and can stop them.",
+        "在账号页面可查看哪些应用代表您访问，并可随时终止。",
+    ),
+    "start.apps": ("For makers of apps", "供应用开发者"),
+    "start.capabilities": ("What it can do", "服务能力说明"),
+    "start.smart": ("How apps sign in", "应用登录配置"),
     "out.title": ("You are signed out", "您已退出登录"),
     "out.text": ("On a shared computer, please close this window as well.", "如使用公用电脑，请同时关闭此窗口。"),
     "out.again": ("Sign in again", "重新登录"),

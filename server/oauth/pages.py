@@ -18,6 +18,7 @@ from server.oauth.desk import Desk, language_for
 from server.oauth.page import page
 from server.oauth.patients import Patients, RecordedPatients
 from server.oauth.sign_in_pages import SignInPages
+from server.oauth.start_page import StartPage
 from server.oauth.words import WORDS, say_in
 from server.smart.authority import Authority
 from server.smart.model import Session, User
@@ -46,12 +47,14 @@ _STATUS = {
 @dataclass(frozen=True, slots=True)
 class Pages:
     desk: Desk
+    start: StartPage
     sign_in: SignInPages
     approval: ApprovalPages
     account: AccountPages
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
+            *self.start.endpoints(),
             *self.sign_in.endpoints(),
             *self.approval.endpoints(),
             *self.account.endpoints(),
@@ -77,6 +80,7 @@ class Pages:
             "user": None,
             "request": "",
             "switches": [],
+            "organization": self.desk.organization,
         }
         answer = page(call, "error", language, values, status=_STATUS[problem.kind])
         answer.headers += list(problem.headers.items())
@@ -86,13 +90,20 @@ class Pages:
 
 
 def open_pages(
-    people: People, authority: Authority, patients: Patients, recording: Recording, clock: Clock, zone: tzinfo
+    people: People,
+    authority: Authority,
+    patients: Patients,
+    recording: Recording,
+    clock: Clock,
+    zone: tzinfo,
+    organization: str = "Weft",
 ) -> Pages:
     """`patients` finds under each user's own rights; `zone` is that of the times pages show."""
-    desk = Desk(people.sessions, people.sign_in, FormTokens(people.secret, clock), clock, zone)
+    desk = Desk(people.sessions, people.sign_in, FormTokens(people.secret, clock), clock, zone, organization)
     watched = RecordedPatients(patients, recording, clock)
     return Pages(
         desk,
+        StartPage(desk),
         SignInPages(desk, people.sign_in, people.factors, authority),
         ApprovalPages(desk, authority, people.passing, watched),
         AccountPages(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from server.audit.acts import About, Pattern
@@ -19,6 +20,7 @@ _SECRET = frozenset(
 _SUSPECT = re.compile(r"token|secret|assertion|verifier|password|otp|pin|authorization|launch|%|\+", re.IGNORECASE)
 _LEFT_OUT = "(left out)"
 _LONGEST = 8 << 10
+_LONGEST_KEPT = 512
 _LONGEST_NAME = 200
 _MOST_NAMED = 20
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
@@ -26,11 +28,21 @@ _ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 def raw_request(call: Call) -> str:
     """`GET /Observation?patient=3`; a query sent as a form stands behind the one of the URL."""
-    query = call.scope.get("query_string", b"")[:_LONGEST].decode("latin-1")
-    posted = call.context.trail.query[:_LONGEST]
-    told = without_secrets("&".join(each for each in (query, posted) if each))
-    path = call.scope["path"][: _LONGEST // 2]
-    return _storable(f"{call.method} {path}?{told}" if told else f"{call.method} {path}")
+    scope, posted = call.scope, call.context.trail.query
+    query = scope.get("query_string", b"")
+    tell = _kept if len(query) + len(posted) + len(scope["path"]) <= _LONGEST_KEPT else _told
+    return tell(scope["method"], scope["path"], query, posted)
+
+
+def _told(method: str, path: str, query: bytes, posted: str) -> str:
+    asked = (query[:_LONGEST].decode("latin-1"), posted[:_LONGEST])
+    told = without_secrets("&".join([each for each in asked if each]))
+    start = f"{method} {path[: _LONGEST // 2]}"
+    return _storable(f"{start}?{told}" if told else start)
+
+
+_kept = lru_cache(maxsize=512)(_told)
+"""Screens ask the same again and again."""
 
 
 def _storable(text: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from server.oauth.words import WORDS, Say
+from server.smart.lifetimes import Lifetimes
+from server.smart.moments import DAY
 from server.smart.scopes import Scope, parse_scope
 
 _OBSERVATION = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -30,8 +32,27 @@ _KINDS = {
 }
 """Categories that may be given in place of a whole type."""
 
+_OF_NOBODY = frozenset(
+    {
+        "Endpoint",
+        "HealthcareService",
+        "Location",
+        "Medication",
+        "Organization",
+        "Practitioner",
+        "PractitionerRole",
+        "Questionnaire",
+        "Schedule",
+        "Slot",
+    }
+)
+"""Types of the hospital's own: to say of which patients they are would mislead."""
+
+_WHOSE = ("patient", "user", "system", "nobody")
+_CHANGING = frozenset("cud")
 _IDENTITY = ("openid", "fhirUser", "profile")
 _LASTING = ("offline_access", "online_access")
+_OFFLINE = Lifetimes().offline
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,10 @@ class Right:
     words: str
     detail: str = ""
     parts: tuple[tuple[str, str], ...] = ()
+    short: str = ""
+    """The words for where it is said already whose records they are."""
+    whose: str = ""
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +78,12 @@ class Told:
     lasting: tuple[Right, ...]
     contexts: tuple[str, ...]
     """Sentences of what it is told without asking for a right."""
+
+    @property
+    def by_whose(self) -> tuple[tuple[str, tuple[Right, ...]], ...]:
+        """The records by whose they are, those of one patient first."""
+        groups = ((whose, tuple(each for each in self.records if each.whose == whose)) for whose in _WHOSE)
+        return tuple((whose, rights) for whose, rights in groups if rights)
 
 
 def told(scopes: Sequence[str], say: Say) -> Told:
@@ -93,10 +124,29 @@ def chosen(scopes: Sequence[str], ticked: Collection[str]) -> tuple[str, ...]:
 def _right(scope: Scope, say: Say) -> Right:
     what = _what(scope.resource_type, say)
     # To find and to read are one thing to a person; the scope itself stands below for whoever knows better.
-    verbs = say("list.between").join(dict.fromkeys(say(f"letter.{each}") for each in "rscud" if each in scope.letters))
-    words = say("scope.sentence", verbs=verbs, what=what, whose=say(f"scope.whose.{scope.context}"))
-    parts = tuple((part, say(f"category.{part.rsplit('|', 1)[1]}")) for part in _parts(scope))
-    return Right(scope.text, words[0].upper() + words[1:], _conditions(scope, say), parts)
+    verbs = _listed(list(dict.fromkeys(say(f"letter.{each}") for each in "rscud" if each in scope.letters)), say)
+    short = say("scope.short", verbs=verbs, what=what)
+    whose = "nobody" if scope.resource_type in _OF_NOBODY else scope.context
+    words = short if whose == "nobody" else say("scope.sentence", verbs=verbs, what=what, whose=say(f"whose.{whose}"))
+    return Right(
+        scope.text,
+        _capital(words),
+        _conditions(scope, say),
+        tuple((part, say(f"category.{part.rsplit('|', 1)[1]}")) for part in _parts(scope)),
+        _capital(short),
+        whose,
+        bool(_CHANGING & set(scope.letters)),
+    )
+
+
+def _listed(words: list[str], say: Say) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return say("list.last", most=say("list.between").join(words[:-1]), last=words[-1])
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _what(resource_type: str, say: Say) -> str:
@@ -114,8 +164,11 @@ def _conditions(scope: Scope, say: Say) -> str:
 
 
 def _condition(name: str, values: Sequence[str], say: Say) -> str:
+    value = " + ".join(_value(value, say) for value in values)
+    if name == "category":
+        return value
     shown = say(f"parameter.{name}") if f"parameter.{name}" in WORDS else name
-    return say("scope.condition", name=shown, value=" + ".join(_value(value, say) for value in values))
+    return say("scope.condition", name=shown, value=value)
 
 
 def _value(value: str, say: Say) -> str:
@@ -144,8 +197,9 @@ def _identity(name: str, say: Say) -> Right:
 
 
 def _lasting(name: str, say: Say) -> Right:
-    key = "approve.offline" if name == "offline_access" else "approve.online"
-    return Right(name, say(key), say(f"{key}.about"))
+    if name == "offline_access":
+        return Right(name, say("approve.offline"), say("approve.offline.about", days=_OFFLINE // DAY))
+    return Right(name, say("approve.online"), say("approve.online.about"))
 
 
 def _context(name: str, say: Say) -> str:

@@ -65,6 +65,11 @@ def needs_patient(scopes: Sequence[str], launch: Launch | None) -> bool:
     return wants and not (launch is not None and launch.patient)
 
 
+def wants_patient(scopes: Sequence[str]) -> bool:
+    """Whether a patient becomes part of what is approved."""
+    return _needs(parse_scopes(" ".join(scopes)), "patient")
+
+
 def approval_of(decision: Decision, now: int, expires: int) -> Approval:
     """`invalid_request` or `invalid_scope` where the pages gave what cannot be."""
     pending, user, session, launch = decision.pending, decision.user, decision.session, decision.launch

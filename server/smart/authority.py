@@ -16,13 +16,22 @@ from authlib.oauth2 import OAuth2Error
 
 from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
 from server.audit.event import Event
-from server.audit.security_events import approval_refused, approved, break_glass_started
+from server.audit.security_events import approval_refused, approved, break_glass_refused, break_glass_started
 from server.audit.who import Who
 from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
-from server.smart.approving import NOTHING_CHOSEN, Chosen, Decision, approval_of, needs_patient, needs_sign_in
+from server.smart.approving import (
+    NOTHING_CHOSEN,
+    Chosen,
+    Decision,
+    approval_of,
+    needs_patient,
+    needs_sign_in,
+    wants_patient,
+)
 from server.smart.authorize_rules import SmartRules, max_age_of, prompts_of, purpose_of
+from server.smart.consenting import Consents, NoConsents, is_shut
 from server.smart.digest import digest, new_secret
 from server.smart.forms import Form
 from server.smart.lifetimes import Lifetimes
@@ -76,6 +85,7 @@ class Authority:
     clock: Clock
     recording: Recording
     lifetimes: Lifetimes = Lifetimes()
+    consents: Consents = NoConsents()
 
     async def begin(self, form: Form, site: Site, session: Session | None = None) -> Begun | SentBack:
         """A `Problem` where the request names no app to answer to; an error goes back to the app where it does."""
@@ -135,6 +145,20 @@ class Authority:
             user is not None and not MAY_BREAK_GLASS.isdisjoint(user.roles),
         )
 
+    async def is_shut(
+        self, pending: PendingRequest, user: User, patient: str, break_glass: str = "", caller: Caller = NOWHERE
+    ) -> bool:
+        """Whether the patient's consent leaves nothing to approve; what was tried in an emergency is remembered."""
+        if not patient or not wants_patient(pending.scopes):
+            return False
+        client, purpose = await self._client(pending), EMERGENCY if break_glass else pending.purpose
+        tried = Approval("", client.id, (), user.id, patient=patient, purpose=purpose, break_glass=break_glass)
+        if not await is_shut(self.consents, tried, client, user, caller):
+            return False
+        if break_glass:
+            await self.recording.record(_shut(micros(self.clock), who(caller, client, user, tried), tried)[1:])
+        return True
+
     async def approve(
         self,
         pending: PendingRequest,
@@ -161,6 +185,9 @@ class Authority:
         approval = approval_of(decision, now, now + self.lifetimes.code)
         if not approval.scopes:
             return await self.refuse(pending, user=user, caller=caller)
+        if await is_shut(self.consents, approval, client, user, caller):
+            tried = msgspec.structs.replace(approval, id="")
+            return await self._end(held, client, _shut(now, who(caller, client, user, tried), tried))
         case = _case(held.value, client, now, user)
         location = _answer(case, user)
         used = [self.store.delete(PendingRequest, pending.id, held.version)]
@@ -185,10 +212,15 @@ class Authority:
         """The URL that tells the app; an EHR launch is not used up by it."""
         held = await self._held(pending)
         client = await self._client(held.value)
-        now = micros(self.clock)
-        event = approval_refused(now, who(caller, client, user), error)
-        await self._commit(self.store.delete(PendingRequest, pending.id, held.version), *self.recording.acts([event]))
-        case = _case(held.value, client, now, None)
+        event = approval_refused(micros(self.clock), who(caller, client, user), error)
+        return await self._end(held, client, [event], error)
+
+    async def _end(
+        self, held: Held[PendingRequest], client: Client, events: Sequence[Event], error: str = "access_denied"
+    ) -> str:
+        pending = held.value
+        await self._commit(self.store.delete(PendingRequest, pending.id, held.version), *self.recording.acts(events))
+        case = _case(pending, client, micros(self.clock), None)
         core, request = Core(case), Request("GET", case)
         told = OAuth2Error(error=error, redirect_uri=pending.redirect)
         return core.authorization_refusal(request, told).location
@@ -285,4 +317,13 @@ def _told(now: int, told: Who, approval: Approval) -> list[Event]:
     events = [approved(now, told, approval.scopes, patient)]
     if approval.purpose == EMERGENCY:
         events.append(break_glass_started(now, told, approval.break_glass, patient))
+    return events
+
+
+def _shut(now: int, told: Who, tried: Approval) -> list[Event]:
+    """What was refused because of a consent."""
+    patient = f"Patient/{tried.patient}"
+    events = [approval_refused(now, told, "access_denied: not permitted by consent", patient)]
+    if tried.purpose == EMERGENCY:
+        events.append(break_glass_refused(now, told, tried.break_glass, patient))
     return events

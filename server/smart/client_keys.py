@@ -53,16 +53,25 @@ class Publisher(Protocol):
 class _Kept:
     keys: list[JsonKey] = field(default_factory=list)
     until: float = 0
-    tried: float = float("-inf")
-    has_failed: bool = False
+    failed_at: float = float("-inf")
+    forced_at: float = float("-inf")
+    """When an unknown key id was last the reason of a fetch."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def holds(self, kid: str, now: float) -> bool:
         return now < self.until and any(each.get("kid") == kid for each in self.keys)
 
-    def is_resting(self, now: float) -> bool:
-        """Whether another fetch would come too soon."""
-        return now - self.tried < _SELDOM_SECONDS and (self.has_failed or now < self.until)
+    def has_just_failed(self, now: float) -> bool:
+        return now - self.failed_at < _SELDOM_SECONDS
+
+    def may_be_forced(self, now: float) -> bool:
+        """Whether an unknown key id is reason enough; what has to be fetched anyway needs none."""
+        if now >= self.until:
+            return True
+        is_first = now - self.forced_at >= _SELDOM_SECONDS
+        if is_first:
+            self.forced_at = now
+        return is_first
 
 
 class ClientKeys:
@@ -82,16 +91,18 @@ class ClientKeys:
         kept = self._place(client.jwks_url)
         async with kept.lock:
             now = self._clock.now().timestamp()
-            if kept.holds(kid, now) or (kept.is_resting(now) and not kept.has_failed):
+            if kept.holds(kid, now):
                 return kept.keys
-            if kept.is_resting(now):
+            if kept.has_just_failed(now):
                 raise WrongKeys("the keys of the client could not be fetched a moment ago")
+            if not kept.may_be_forced(now):
+                return kept.keys
             return await self._refreshed(client.jwks_url, kept, now)
 
     async def _refreshed(self, url: str, kept: _Kept, now: float) -> list[JsonKey]:
-        kept.keys, kept.until, kept.tried, kept.has_failed = [], 0, now, True
+        kept.failed_at = now
         published = await self._publisher.fetch(url)
-        kept.has_failed = False
+        kept.failed_at = float("-inf")
         kept.keys, kept.until = published.keys, now + min(published.seconds, _MOST_KEPT_SECONDS)
         return kept.keys
 

@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from server.access.consent.residual import Relied
 from server.audit.security_events import token_introspected
 from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.smart.client_authentication import PUBLIC, ClientAuthentication
+from server.smart.consenting import Consents, NoConsents
+from server.smart.consenting import context_of as asker_of
 from server.smart.forms import read_form
 from server.smart.model import Client
 from server.smart.moments import SECOND, micros
@@ -26,6 +29,7 @@ from server.smart.token_context import context_of
 
 ANY = "__introspect"
 _INACTIVE = {"active": False}
+_PURPOSES = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Introspection:
     clock: Clock
     authentication: ClientAuthentication
     recording: Recording
+    consents: Consents = NoConsents()
 
     async def answer(
         self, pairs: Iterable[tuple[str, str]], authorization: str | None, site: Site, caller: Caller
@@ -47,7 +52,19 @@ class Introspection:
             standing = None
         told = token_introspected(micros(self.clock), who(caller, client), standing.approval.id if standing else "")
         await self.recording.record([told])
-        return _INACTIVE if standing is None else _active(standing, site)
+        return _INACTIVE if standing is None else _active(standing, site) | await self._consented(standing, site)
+
+    async def _consented(self, standing: Standing, site: Site) -> dict[str, Any]:
+        """The purpose, and what the patient's consents leave of the scopes (IHE PCF 3.71.4.2.2.1.4)."""
+        _, approval, client, user = standing
+        if not approval.patient:
+            return {}
+        patient = f"Patient/{approval.patient}"
+        relied = await self.consents.relied(asker_of(approval, client, user), patient, site.resource)
+        told: dict[str, Any] = {"ihe_iua": {"purpose_of_use": [{"system": _PURPOSES, "code": approval.purpose}]}}
+        if relied.consents or relied.residual:
+            told["ihe_pcf"] = {"patient_id": site.resource(patient)} | _told(relied, site)
+        return {"extensions": told}
 
     async def _asker(self, form: dict[str, str], authorization: str | None, site: Site) -> tuple[Client, bool]:
         """Who asks, by a token or as a client that has proven itself, and whether it may know of every token."""
@@ -80,3 +97,13 @@ def _active(standing: Standing, site: Site) -> dict[str, Any]:
     if user and user.fhir_user and approval.has_id_token:
         told["fhirUser"] = site.resource(user.fhir_user)
     return told | context_of(approval, site)
+
+
+def _told(relied: Relied, site: Site) -> dict[str, Any]:
+    """Of what there is something to tell."""
+    told = {
+        "doc_id": [site.resource(each) for each in relied.consents],
+        "acp": list(relied.policies),
+        "residual": list(relied.residual),
+    }
+    return {name: values for name, values in told.items() if values}

@@ -15,12 +15,13 @@ import msgspec
 
 from server.access.roles import EMERGENCY
 from server.audit.folding import Folds
-from server.audit.security_events import token_issued, token_refused
+from server.audit.security_events import break_glass_refused, token_issued, token_refused
 from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.ids import new_token
 from server.kernel.problem import Problem
 from server.smart.client_authentication import PUBLIC, ClientAuthentication
+from server.smart.consenting import Consents, NoConsents, is_shut
 from server.smart.digest import digest
 from server.smart.forms import Form, read_form
 from server.smart.grant_types import BACKEND, CODE, GRANT_TYPES, REFRESH
@@ -106,6 +107,7 @@ class Tokens:
     recording: Recording
     lifetimes: Lifetimes = Lifetimes()
     strangers: Folds = field(default_factory=lambda: Folds(most=_STRANGERS))
+    consents: Consents = NoConsents()
 
     async def answer(
         self, pairs: Iterable[tuple[str, str]], authorization: str | None, site: Site, caller: Caller
@@ -196,6 +198,7 @@ class Tokens:
         sent = Core(case).create_token_response(Request("POST", case))
         issued = dict(sent.body)
         approval = self._approval(exchange, issued, end)
+        await self._check_consent(exchange, approval)
         scopes = tuple(str(issued["scope"]).split())
         acts = list(self._kept(exchange, approval, issued, scopes, case.expires_in))
         user = exchange.user
@@ -212,6 +215,16 @@ class Tokens:
         if user and approval.has_id_token and exchange.grant_type == CODE:
             issued["id_token"] = await self.id_tokens.issue(exchange.site, user, approval)
         return issued
+
+    async def _check_consent(self, exchange: _Exchange, approval: Approval) -> None:
+        """What was exchanged stays good: should the consent change again, the app need not begin anew."""
+        client, user, caller = exchange.client, exchange.user, exchange.caller
+        if not await is_shut(self.consents, approval, client, user, caller):
+            return
+        if approval.purpose == EMERGENCY:
+            told, patient = who(caller, client, user, approval), f"Patient/{approval.patient}"
+            await self.recording.record([break_glass_refused(exchange.now, told, approval.break_glass, patient)])
+        raise refusal("invalid_grant", "The patient's consent does not permit this purpose of use.")
 
     def _end(self, exchange: _Exchange) -> int:
         """When all that comes of this approval ends."""

@@ -78,19 +78,36 @@ class Users:
         try:
             await self._store.commit(*self._store.new_user(user))
         except VersionConflict:
-            raise Problem(Kind.CONFLICT, "The login is taken.") from None
+            raise Problem(Kind.CONFLICT, f"The login {login} is taken.") from None
         await self._tell(by, user, Changed.USER, "C", "created: " + " ".join(user.roles))
         return user
 
     async def of_login(self, login: str) -> User:
         held = await self._store.user_by_login(login)
         if held is None:
-            raise Problem(Kind.NOT_FOUND, "There is no such user.")
+            raise Problem(Kind.NOT_FOUND, f"There is no such user: {login}.")
         return held.value
 
-    async def set_roles(self, by: Who, login: str, roles: Sequence[str]) -> User:
+    async def set_roles(
+        self,
+        by: Who,
+        login: str,
+        roles: Sequence[str],
+        *,
+        fhir_user: str = "",
+        own_patients: Sequence[str] = (),
+    ) -> User:
+        """Other roles; who the user is in the records, and whom they act for, change where they are given."""
         _check_roles(roles)
-        user = await self.change((await self.of_login(login)).id, lambda user: replace(user, roles=tuple(roles)))
+        user = await self.change(
+            (await self.of_login(login)).id,
+            lambda user: replace(
+                user,
+                roles=tuple(roles),
+                fhir_user=fhir_user or user.fhir_user,
+                own_patients=tuple(own_patients) or user.own_patients,
+            ),
+        )
         await self._sessions.end_everything(user.id, "administrator")
         await self._tell(by, user, Changed.ROLES, "U", " ".join(roles))
         return user

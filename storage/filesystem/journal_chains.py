@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from storage.errors import StoreUnavailable
 from storage.filesystem.files import translated, write
 from storage.filesystem.journal_frames import encode, tail
+from storage.filesystem.journal_hand import Hand
 from storage.filesystem.journal_segment import Segment
 from storage.journal import Cut, Line
 from storage.ports import Threads
@@ -63,6 +64,7 @@ class FolderAppender:
         self._longest = longest
         self._threads = threads
         self._lock: int | None = lock
+        self._hand: Hand | None = None
         # An append whose caller was cancelled goes on in its thread: nothing is closed under it.
         self._gate = threading.Lock()
         self._segment: Segment | None = None
@@ -121,16 +123,23 @@ class FolderAppender:
         self._cut = Cut(len(torn), digest)
 
     async def append(self, lines: Sequence[Line]) -> None:
-        await self._threads.io(self._append, lines)
+        if self._lock is None:
+            raise self._refusal()
+        if self._hand is None:
+            self._hand = Hand()
+        await self._hand.do(self._append, lines)
 
     def _append(self, lines: Sequence[Line]) -> None:
         with self._gate, translated("the audit journal"):
             if self._lock is None or self._damage:
-                raise StoreUnavailable(f"the audit journal: chain {self._chain} is not claimed, or damaged")
+                raise self._refusal()
             segment = self._segment
             if segment is None or segment.is_full:
                 segment = self._begin(lines[0].sequence)
             segment.append(encode(lines, segment.end))
+
+    def _refusal(self) -> StoreUnavailable:
+        return StoreUnavailable(f"the audit journal: chain {self._chain} is not claimed, or damaged")
 
     def _begin(self, sequence: int) -> Segment:
         fresh = Segment(f"{self._folder}/{sequence:016d}{_SUFFIX}", 0, self._longest)
@@ -144,7 +153,12 @@ class FolderAppender:
         """The lock is held for as long as its file is open."""
 
     async def release(self) -> None:
-        await asyncio.shield(self._threads.io(self._release))
+        try:
+            await asyncio.shield(self._threads.io(self._release))
+        finally:
+            if self._hand is not None:
+                self._hand.dismiss()
+                self._hand = None
 
     def _release(self) -> None:
         with self._gate:

@@ -98,14 +98,17 @@ class Hospital(World):
         self.clock.moment += timedelta(seconds=3)
         assert self.runner.run(self.services.exports.step())
 
-    def fill(self) -> None:
+    def fill(self, without: frozenset[str] = frozenset()) -> None:
+        """`without` some objects, and without every reference to them."""
         self.put(*records.public(), records.patient("p"), records.patient("q"), records.patient("r"))
-        self.store(*records.images())
-        self.put(*records.of_p(), *records.of_others())
-        for each in (*records.TURNED, records.GONE):
+        self.store(*records.images(without))
+        kept = [each for each in (*records.of_p(), *records.of_others()) if each["id"][2:] not in without]
+        self.put(*(records.forgetting(each, without) for each in kept))
+        for each in (*records.TURNED[int("p-before" in without) :], records.GONE):
             self.put(each)
         assert self.answer(LOCAL_ACTOR, "DELETE", "/fhir/Observation/zzp-gone").status == 204
-        self.label_series("d-part", "e-psy", "R", "PSY")
+        if "e-psy" not in without:
+            self.label_series("d-part", "e-psy", "R", "PSY")
 
     def label_series(self, study: str, series: str, *codes: str) -> None:
         path = f"/fhir/ImagingStudy/{resource_id(records.UIDS[study])}"
@@ -113,13 +116,14 @@ class Hospital(World):
         marks = [{"url": _INLINE, "valueCoding": label(each)} for each in codes]
         for each in found["series"]:
             if each["uid"] == records.UIDS[series]:
-                each["extension"] = marks
+                each.pop("extension", None)
+                each |= {"extension": marks} if marks else {}
         assert self.answer(LOCAL_ACTOR, "PUT", path, found).status == 200
 
 
 @contextmanager
 def opened_hospital(folder: Path) -> Iterator[Hospital]:
-    settings = Settings(data=folder, auth="off", base_url=f"http://{HOST}")
+    settings = Settings(data=folder, auth="off", encryption="off", base_url=f"http://{HOST}")
     with asyncio.Runner() as runner:
         hospital = Hospital(runner, settings)
         hospital.clock = HeldClock()
@@ -156,8 +160,6 @@ async def _open(hospital: Hospital) -> None:
             "dicomweb": SurfaceApplication(
                 prefix="/dicomweb", endpoints=web.endpoints(), problem=dicomweb_problems.render, **common
             ),
-            "oauth": SurfaceApplication(
-                prefix="/oauth", endpoints=oauth.endpoints(), problem=oauth.problem, **common
-            ),
+            "oauth": SurfaceApplication(prefix="/oauth", endpoints=oauth.endpoints(), problem=oauth.problem, **common),
         },
     )

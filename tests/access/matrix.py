@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from server.kernel.context import LOCAL_ACTOR, Actor
-from tests.access import asking, records
+from tests.access import asking, asking_images, records
 from tests.access.asking import Ask
 from tests.access.hospital import Hospital
-from tests.access.people import ACTORS
+from tests.access.people import ACTORS, NOBODY
 from tests.contract.consent_world import Got
 
 _CONTENT = re.compile(r"SECRET-([a-z]-[a-z]+)", re.IGNORECASE)
@@ -37,7 +37,9 @@ def shown_in(text: str) -> Shown:
     contents = {each.lower() for each in _CONTENT.findall(text)}
     contents |= {name for mark, name in (_HIDDEN_IN | _PIXELS).items() if mark in text}
     named = set(_NAMED.findall(text)) | {_CODES[each] for each in _UID.findall(text) if each in _CODES}
-    named |= {records.RESOURCES_OF_STUDIES[each] for each in _STUDY.findall(text) if each in records.RESOURCES_OF_STUDIES}
+    named |= {
+        records.RESOURCES_OF_STUDIES[each] for each in _STUDY.findall(text) if each in records.RESOURCES_OF_STUDIES
+    }
     return Shown(frozenset(contents), frozenset(named - contents))
 
 
@@ -47,8 +49,6 @@ class Cell:
     total: str
     """Numbers an answer tells: `total` of a Bundle and its entries, rows of a query and their counts."""
     shown: Shown
-    text: str = field(compare=False, repr=False)
-    """Headers and body."""
 
 
 DIRECT: dict[str, str] = {
@@ -91,8 +91,8 @@ class Matrix:
         self.rows |= {(f"dicomweb {each.name}", each.method) for each in web}
         self.asks = (
             *asking.reads(), *asking.searches(), *asking.operations(rest), *asking.EXPORTS,
-            *asking.foreign_jobs(self._job_of(LOCAL_ACTOR)), *asking.imaging(web), *asking.public(),
-            *asking.writes(), *asking.imaging_writes(),
+            *asking.foreign_jobs(self._job_of(LOCAL_ACTOR)), *asking_images.imaging(web), *asking.public(),
+            *asking.writes(), *asking_images.imaging_writes(),
         )  # fmt: skip
         self.direct: dict[tuple[str, str], frozenset[str]] = {}
         self.cells: dict[Ask, dict[tuple[str, str], Cell]] = {}
@@ -104,12 +104,12 @@ class Matrix:
                 self._hospital.put(consent)
                 for actor in ACTORS:
                     if not writes:
-                        self.direct[name, actor.id] = self._readable(actor)
-                    for ask in self.asks:
-                        if ask.writes == writes:
-                            self.cells.setdefault(ask, {})[name, actor.id] = self._asked(ask, actor)
+                        self.direct[name, actor.id] = self.readable(actor)
+                    for ask in self.asks if actor is not NOBODY or name == "none" else ():
+                        if ask.writes == writes and (name == "none" or not ask.is_of_nobody):
+                            self.cells.setdefault(ask, {})[name, actor.id] = self.asked(ask, actor)
 
-    def _readable(self, actor: Actor) -> frozenset[str]:
+    def readable(self, actor: Actor) -> frozenset[str]:
         found = set()
         for name, path in DIRECT.items():
             got = self._hospital.answer(actor, "GET", path, accept="application/json")
@@ -129,11 +129,11 @@ class Matrix:
         for each in told.json["output"] if told.status == 200 else ():
             yield self._hospital.answer(actor, "GET", urlsplit(each["url"]).path)
 
-    def _asked(self, ask: Ask, actor: Actor) -> Cell:
+    def asked(self, ask: Ask, actor: Actor) -> Cell:
         if ask in asking.EXPORTS:
             got = self._hospital.answer(actor, ask.method, ask.path, ask.body, **asking.LATER)
             texts = [_text(got), *map(_text, self._exported(got, actor) if got.status == 202 else ())]
-            return Cell(got.status, f"{len(texts)} answers", shown_in("\n".join(texts)), "\n".join(texts))
+            return Cell(got.status, f"{len(texts)} answers", shown_in("\n".join(texts)))
         got = self._hospital.answer(actor, ask.method, ask.path, ask.body, **ask.headers)
         texts = [_text(got)]
         followed = got
@@ -143,7 +143,7 @@ class Matrix:
         if ask.method != "GET" and got.status < 300:
             self._put_back(ask, got)
         text = "\n".join(texts)
-        return Cell(got.status, _total(got, len(texts)), shown_in(_without_links(text)), text)
+        return Cell(got.status, _total(got, len(texts)), shown_in(_without_links(text)))
 
     def _put_back(self, ask: Ask, got: Got) -> None:
         """As if nothing had been asked."""
@@ -206,10 +206,15 @@ def _total(got: Got, pages: int) -> str:
     value = json.loads(got.body)
     if isinstance(value, list):
         counts = [
-            f"{row[tag]['Value'][0]} {kind}" for row in value for tag, kind in _COUNTS.items() if "Value" in row.get(tag, {})
+            f"{row[tag]['Value'][0]} {kind}"
+            for row in value
+            for tag, kind in _COUNTS.items()
+            if "Value" in row.get(tag, {})
         ]
         return f"{len(value)} rows" + (f" ({', '.join(counts)})" if counts else "")
     if value.get("resourceType") != "Bundle":
         return ""
     total = f"total {value['total']}" if "total" in value else ""
-    return ", ".join(filter(None, (total, f"{len(value.get('entry', ()))} entries", f"{pages} pages" if pages > 1 else "")))
+    return ", ".join(
+        filter(None, (total, f"{len(value.get('entry', ()))} entries", f"{pages} pages" if pages > 1 else ""))
+    )

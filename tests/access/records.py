@@ -48,10 +48,10 @@ def image(patient: str, study: str, series: str, instance: str, modality: str = 
     return instance_file(UIDS[study], UIDS[series], UIDS[instance], modality=modality, pixels=pixels, more=more)
 
 
-def images() -> list[bytes]:
+def images(without: frozenset[str] = frozenset()) -> list[bytes]:
     return [
         image("p", "d-part", "e-open", "i-open"),
-        image("p", "d-part", "e-psy", "i-psy", "MR"),
+        *([] if "e-psy" in without else [image("p", "d-part", "e-psy", "i-psy", "MR")]),
         image("p", "d-plain", "e-plain", "i-plain"),
         image("q", "d-q", "e-q", "i-q"),
         *spare_images(),
@@ -98,21 +98,14 @@ def public() -> list[Json]:
     ]
 
 
-def patient(name: str, **more: Any) -> Json:
-    return {
+def patient(name: str) -> Json:
+    made: Json = {
         "resourceType": "Patient",
         "id": f"zz{name}-self",
         "identifier": [{"system": local_system(""), "value": f"number-{name}"}],
         "name": [{"family": f"SECRET-{name}-self"}],
-        "generalPractitioner": [{"reference": "Practitioner/zzs-doctor"}] if name == "p" else [],
-        **more,
-    } if name == "p" else {
-        "resourceType": "Patient",
-        "id": f"zz{name}-self",
-        "identifier": [{"system": local_system(""), "value": f"number-{name}"}],
-        "name": [{"family": f"SECRET-{name}-self"}],
-        **more,
-    }  # fmt: skip
+    }
+    return made | ({"generalPractitioner": [{"reference": "Practitioner/zzs-doctor"}]} if name == "p" else {})
 
 
 def observation(of: str, kind: str, *labels: str, code: str | None = None, date: str = "2024-03-01") -> Json:
@@ -123,7 +116,9 @@ def observation(of: str, kind: str, *labels: str, code: str | None = None, date:
             "identifier": [{"system": "urn:id", "value": f"SECRET-{of}-{kind}"}],
             "status": "final",
             "text": {"status": "generated", "div": _narrative(f"SECRET-{of}-{kind}")},
-            "category": [{"coding": [{"system": _CATEGORY, "code": "vital-signs" if kind == "vital" else "laboratory"}]}],
+            "category": [
+                {"coding": [{"system": _CATEGORY, "code": "vital-signs" if kind == "vital" else "laboratory"}]}
+            ],
             "code": {"coding": [{"system": SCALAR, "code": code or kind}]},
             "subject": {"reference": f"Patient/zz{of}-self"},
             "effectiveDateTime": date,
@@ -172,7 +167,8 @@ def of_p() -> list[Json]:
             "subject": subject,
             "reasonCode": [{"text": "SECRET-p-visit"}],
         },
-        {"resourceType": "Condition", "id": "zzp-ill", "code": text | {"text": "SECRET-p-ill"}, "subject": subject} | visit,
+        {"resourceType": "Condition", "id": "zzp-ill", "code": text | {"text": "SECRET-p-ill"}}
+        | {"subject": subject, **visit},
         {
             "resourceType": "DiagnosticReport",
             "id": "zzp-report",
@@ -200,6 +196,14 @@ def of_p() -> list[Json]:
             "securityContext": {"reference": "DocumentReference/zzp-doc"},
             "data": encoded(BINARY),
         },
+        *_referring(subject, psy),
+        *_around(subject, psy),
+    ]
+
+
+def _referring(subject: Json, psy: Json) -> list[Json]:
+    """What refers to the restricted observation, and what is about two patients."""
+    return [
         {
             "resourceType": "List",
             "id": "zzp-list",
@@ -225,6 +229,12 @@ def of_p() -> list[Json]:
             "recipient": [{"reference": "Patient/zzq-self"}],
             "payload": [{"contentString": "SECRET-p-shared"}],
         },
+    ]
+
+
+def _around(subject: Json, psy: Json) -> list[Json]:
+    """Of types that lie beside the record."""
+    return [
         {
             "resourceType": "Task",
             "id": "zzp-task",
@@ -252,7 +262,12 @@ def of_p() -> list[Json]:
             "id": "zzp-bundle",
             "type": "collection",
             "identifier": {"value": "SECRET-p-bundle"},
-            "entry": [{"fullUrl": "urn:uuid:5b4a9a7b-7a3c-4cf5-a3fb-c0b7a4a1a001", "resource": observation("p", "within")}],
+            "entry": [
+                {
+                    "fullUrl": "urn:uuid:5b4a9a7b-7a3c-4cf5-a3fb-c0b7a4a1a001",
+                    "resource": observation("p", "within"),
+                }
+            ],
         },
     ]  # fmt: skip
 
@@ -295,6 +310,26 @@ def of_others() -> list[Json]:
 def turned(text: str, *labels: str) -> Json:
     """Restricted at first and normal afterwards."""
     return observation("p", "turned", *labels) | {"valueString": f"SECRET-p-{text}"}
+
+
+def forgetting(value: Any, names: frozenset[str]) -> Any:
+    """The same without references to these; what must refer to something refers to nothing that is told."""
+    if isinstance(value, list):
+        kept = [each for each in value if not _refers(each, names)]
+        return [forgetting(each, names) for each in kept] or [{"display": "something"}]
+    if isinstance(value, dict):
+        return {
+            name: {"display": "something"} if _refers(each, names) else forgetting(each, names)
+            for name, each in value.items()
+        }
+    return value
+
+
+def _refers(value: Any, names: frozenset[str]) -> bool:
+    if not isinstance(value, dict):
+        return False
+    text = value.get("reference", value.get("item", {}).get("reference", "") if "item" in value else "")
+    return isinstance(text, str) and text.partition("/zz")[2] in names
 
 
 TURNED = (turned("before", "R", "PSY"), turned("turned", "N"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.access.asking import Ask
 from tests.access.matrix import DIRECT, Cell, Matrix
-from tests.access.people import ACTORS
+from tests.access.people import ACTORS, NOBODY
 from tests.access.records import RESOURCES_OF_STUDIES, UIDS, consents
 
 CONSENTS = tuple(consents())
@@ -28,7 +28,7 @@ def _head() -> Iterator[str]:
 
 
 def _direct(matrix: Matrix) -> Iterator[str]:
-    for name, path in DIRECT.items():
+    for name in DIRECT:
         found = {(consent, who): name in seen for (consent, who), seen in matrix.direct.items()}
         yield f"{name} << {_who(key for key, yes in found.items() if yes) or 'no one'}"
 
@@ -63,7 +63,7 @@ def _grouped(names: Iterable[str]) -> str:
     return " ".join(f"{of}{some[0]}" if len(some) == 1 else f"{of}{{{','.join(some)}}}" for of, some in found.items())
 
 
-def _who(keys: Iterable[tuple[str, str]]) -> str:
+def _who(keys: Iterable[tuple[str, str]], is_of_nobody: bool = False) -> str:
     """`nurse radiologist:013`: for which actors, under which consents where not under all."""
     found: dict[str, str] = {}
     for consent, who in keys:
@@ -71,8 +71,11 @@ def _who(keys: Iterable[tuple[str, str]]) -> str:
     numbers: dict[str, list[str]] = {}
     for each in ACTORS:
         if each.id in found:
-            numbers.setdefault("".join(sorted(found[each.id])), []).append(each.id)
-    return "  ".join(f"{'+'.join(who)}" + ("" if which == _EVERY else f":{which}") for which, who in numbers.items())
+            which = _EVERY if each is NOBODY else "".join(sorted(found[each.id]))
+            numbers.setdefault(which, []).append(each.id)
+    return "  ".join(
+        f"{'+'.join(who)}" + ("" if which == _EVERY or is_of_nobody else f":{which}") for which, who in numbers.items()
+    )
 
 
 def _named(text: str) -> str:

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             _print(compare(*runs[:2]))
         case "access":
             site = Site(given.patients, studies=given.studies, slices=given.slices)
-            _print(access(site, given.rounds, given.seconds, given.only))
+            _print(access(site, given.rounds, given.seconds, given.only, may_use_wrk=not given.no_wrk))
         case "local":
             with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
                 place = Place("local", Path(given.data) if given.data else Path(folder))
@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     guarded.add_argument("--slices", type=int, default=Site.slices, help="images of each")
     guarded.add_argument("--rounds", type=int, default=3)
     guarded.add_argument("--seconds", type=float, default=3.0, help="for each case")
+    guarded.add_argument("--no-wrk", action="store_true")
     guarded.add_argument("--only", default="", help="cases whose name has this in it")
     return parser
 

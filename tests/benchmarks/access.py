@@ -112,7 +112,7 @@ class Round:
         self.runs.setdefault(label, Run(label, target.base_url)).add(case.name, Measure.of(load, meter.cost))
 
 
-def access(site: Site, rounds: int, seconds: float, only: str = "") -> list[str]:
+def access(site: Site, rounds: int, seconds: float, only: str = "", *, may_use_wrk: bool = True) -> list[str]:
     """Lines that set both beside each other, and those that are too dear."""
     with tempfile.TemporaryDirectory(prefix="weft-access-") as name:
         one, other = Place("off", Path(name) / "off"), Place("smart", Path(name) / "smart")
@@ -120,7 +120,10 @@ def access(site: Site, rounds: int, seconds: float, only: str = "") -> list[str]
         shutil.copytree(one.data, other.data)
         with running(one) as off, running(other, auth="smart") as smart:
             bearer = {"Authorization": f"Bearer {token}"}
-            targets = {"off": (Target(off.url), off.pid), "smart": (Target(smart.url, bearer), smart.pid)}
+            targets = {
+                "off": (Target(off.url, {}, may_use_wrk), off.pid),
+                "smart": (Target(smart.url, bearer, may_use_wrk), smart.pid),
+            }
             round_ = Round(site, targets, seconds, only)
             for _ in range(rounds):
                 round_.measure()

@@ -65,6 +65,16 @@ def test_reads_and_pages_are_set_beside_canned_answers(capsys: pytest.CaptureFix
     assert all(case in told for case in ("read (", "page of 20 (", "no answer kept"))
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_sign_in_and_audit_are_set_beside_none(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--patients", "12", "--studies", "1", "--slices", "1", "--rounds", "1", "--seconds", "0.02", "--no-wrk"]
+    assert main(["access", *small, "--only", "c1"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{case} c1 " in told for case in ("read", "page, the same", "qido patient id", "frame", "rendered"))
+    assert "of the rate without sign-in" in told
+
+
 def test_a_comparison_tells_rate_and_cost() -> None:
     slow, fast = Run("slow", ""), Run("fast", "")
     slow.add("case", Measure.of(Load(requests=10, seconds=1.0), Cost(wall=1.0, server=1.0)))

@@ -6,7 +6,8 @@ They are for the tests only: apps learn of FHIR from its CapabilityStatement and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from server.http.surface import Endpoint
@@ -20,12 +21,12 @@ SECRET = "marker-of-a-secret-7Qx9"
 _TEXT: Json = {"type": "string", "maxLength": 60}
 _SECRET: Json = {"type": "string", "enum": [SECRET]}
 _TYPE: Json = {"type": "string", "enum": ["Patient", "Observation", "ImagingStudy", "Consent", "AuditEvent", "Binary"]}
-_ID: Json = {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,12}$"}
+_ID: Json = {"type": "string", "enum": ["a", "b", "1"]}
 _NAMED: Mapping[str, Json] = {
     "type": _TYPE,
     "member": {"type": "string", "enum": ["Observation", "Condition", "*"]},
-    "version": {"type": "string", "pattern": "^[1-9][0-9]{0,2}$"},
-    "number": {"type": "string", "pattern": "^[0-9]{1,3}$"},
+    "version": {"type": "string", "enum": ["1", "2"]},
+    "number": {"type": "string", "enum": ["0", "1"]},
 }
 _OPERATION = re.compile(r"\$[a-z-]+")
 
@@ -46,19 +47,20 @@ _SEARCH: Mapping[str, Json] = {
     "_format": {"type": "string", "enum": ["json", "xml", "application/fhir+json"]},
 }
 _AUTHORIZE: Mapping[str, Json] = {
-    "response_type": {"type": "string", "enum": ["code", "token"]},
-    "client_id": {"type": "string", "enum": ["chart", "nobody"]},
+    "response_type": {"type": "string", "enum": ["code"]},
+    "client_id": {"type": "string", "enum": ["chart"]},
     "redirect_uri": {"type": "string", "enum": ["https://app.example/back", "https://evil.example/"]},
-    "scope": {"type": "string", "enum": ["launch/patient patient/*.rs", "openid fhirUser", "user/*.cruds", "nothing"]},
+    "scope": {"type": "string", "enum": ["launch/patient patient/*.rs", "openid fhirUser", "user/*.cruds"]},
     "state": _TEXT,
     "aud": _TEXT,
     "code_challenge": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
-    "code_challenge_method": {"type": "string", "enum": ["S256", "plain"]},
+    "code_challenge_method": {"type": "string", "enum": ["S256"]},
     "launch": _SECRET,
     "nonce": _TEXT,
     "prompt": {"type": "string", "enum": ["none", "login", "consent"]},
     "max_age": {"type": "integer"},
 }
+_NEEDED = frozenset({"response_type", "client_id", "redirect_uri", "scope", "state", "aud", "code_challenge"})
 _CLIENT: Mapping[str, Json] = {
     "client_id": {"type": "string", "enum": ["chart", "nobody"]},
     "client_secret": _SECRET,
@@ -92,7 +94,9 @@ _LAUNCH: Mapping[str, Json] = {
     "fhir_context": {"type": "array", "items": {"type": "object"}, "maxItems": 2},
     "need_patient_banner": {"type": "boolean"},
 }
+_PROTECTED = ("form_token", "request")
 _PAGE: Mapping[str, Json] = {
+    "form_token": _TEXT,
     "login": _TEXT,
     "password": _SECRET,
     "again": _SECRET,
@@ -123,14 +127,22 @@ _POSTED: Mapping[str, tuple[str, Mapping[str, Json]]] = {
 _RESOURCE: Json = {
     "type": "object",
     "required": ["resourceType"],
+    "additionalProperties": False,
     "properties": {
-        "resourceType": _TYPE,
-        "id": _ID,
-        "status": {"type": "string", "enum": ["final", "active", "available"]},
+        "resourceType": {"type": "string", "enum": ["Patient"]},
+        "id": {"type": "string", "enum": ["a"]},
         "active": {"type": "boolean"},
-        "name": {"type": "array", "items": {"type": "object", "properties": {"text": _TEXT}}, "maxItems": 2},
-        "subject": {"type": "object", "properties": {"reference": {"type": "string", "enum": ["Patient/a"]}}},
-        "code": {"type": "object", "properties": {"text": _TEXT}},
+        "name": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 2,
+            "items": {
+                "type": "object",
+                "required": ["text"],
+                "properties": {"text": {"type": "string", "pattern": "^[A-Z<>&'][a-z<>&' ]{0,20}$"}},
+                "additionalProperties": False,
+            },
+        },
         "birthDate": {"type": "string", "format": "date"},
     },
 }
@@ -151,7 +163,10 @@ _BUNDLE: Json = {
                         "type": "object",
                         "properties": {
                             "method": {"type": "string", "enum": ["GET", "POST", "PUT", "DELETE"]},
-                            "url": {"type": "string", "enum": ["Patient", "Patient/a", "Observation?code=x", "metadata"]},
+                            "url": {
+                                "type": "string",
+                                "enum": ["Patient", "Patient/a", "Observation?code=x", "metadata"],
+                            },
                         },
                     },
                 },
@@ -175,28 +190,37 @@ _JSON_PATCH: Json = {
 }
 
 
-def described(prefix: str, rows: Iterable[Endpoint], hidden: Mapping[str, str]) -> Json:
-    """`hidden`: fields that every form of a page carries, such as the one against forgery."""
+def described(prefix: str, rows: Iterable[Endpoint], known: Mapping[str, str]) -> Json:
+    """`known`: values that only the running server can tell, by the names of parameters and fields."""
     paths: dict[str, Json] = {}
     for row in rows:
         at = paths.setdefault(prefix + row.path, {})
-        at[row.method.lower()] = _operation(prefix + row.path, row, hidden)
+        at[row.method.lower()] = _operation(prefix + row.path, row, known)
     return {"openapi": "3.0.3", "info": {"title": "Weft", "version": "1"}, "paths": paths}
 
 
-def _operation(path: str, row: Endpoint, hidden: Mapping[str, str]) -> Json:
+def _operation(path: str, row: Endpoint, known: Mapping[str, str]) -> Json:
     made: Json = {"operationId": f"{row.name} {row.method}", "responses": {"default": {"description": row.clause}}}
     names = re.findall(r"\{(\w+)\}", row.path)
     made["parameters"] = [_parameter("path", name, _NAMED.get(name, _ID), is_required=True) for name in names]
     if row.method == "GET":
-        made["parameters"] += [_parameter("query", name, schema) for name, schema in _asked(path).items()]
-    elif (body := _body(path, row, hidden)) is not None:
-        made["requestBody"] = {"required": True, "content": {body[0]: {"schema": body[1]}}}
+        needed = _NEEDED if path == "/oauth/authorize" else ()
+        made["parameters"] += [
+            _parameter("query", name, _fixed(known[name]) if name in known else schema, is_required=name in needed)
+            for name, schema in _asked(path).items()
+        ]
+    elif row.method != "DELETE":
+        kind, schema = _body(path, row, known)
+        made["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
     return made
 
 
 def _parameter(place: str, name: str, schema: Json, *, is_required: bool = False) -> Json:
     return {"in": place, "name": name, "schema": schema, "required": is_required}
+
+
+def _fixed(value: str) -> Json:
+    return {"type": "string", "enum": [value]}
 
 
 def _asked(path: str) -> Mapping[str, Json]:
@@ -207,24 +231,22 @@ def _asked(path: str) -> Mapping[str, Json]:
     return {} if path.endswith(("/metadata", "/{id}", "smart-configuration")) else _SEARCH
 
 
-def _body(path: str, row: Endpoint, hidden: Mapping[str, str]) -> tuple[str, Json] | None:
-    if row.method == "DELETE":
-        return None
+def _body(path: str, row: Endpoint, known: Mapping[str, str]) -> tuple[str, Json]:
     if path.startswith("/oauth/"):
         kind, fields = _POSTED.get(path, (FORM, _PAGE))
-        fixed = {name: {"type": "string", "enum": [value]} for name, value in hidden.items()} if fields is _PAGE else {}
-        return kind, _of(fields, fixed)
+        return kind, _of(fields, known, _NEEDED if fields is _AUTHORIZE else _PROTECTED if fields is _PAGE else ())
     if path.endswith("/_search"):
         return FORM, _of(_SEARCH)
     if row.method == "PATCH":
         return "application/json-patch+json", _JSON_PATCH
     if _OPERATION.search(path):
-        return FHIR_JSON, {"type": "object", "properties": {"resourceType": {"type": "string", "enum": ["Parameters"]}}}
+        return FHIR_JSON, {"type": "object", "properties": {"resourceType": _fixed("Parameters")}}
     return FHIR_JSON, _BUNDLE if path in ("/fhir", "/fhir/") else _RESOURCE
 
 
-def _of(fields: Mapping[str, Json], fixed: Mapping[str, Json] | None = None) -> Json:
-    fixed = fixed or {}
-    required: Sequence[str] = list(fixed)
-    made: Json = {"type": "object", "properties": {**fields, **fixed}, "additionalProperties": False}
-    return {**made, "required": required} if required else made
+def _of(
+    fields: Mapping[str, Json], known: Mapping[str, str] = MappingProxyType({}), needed: Iterable[str] = ()
+) -> Json:
+    properties = {name: _fixed(known[name]) if name in known else schema for name, schema in fields.items()}
+    made: Json = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**made, "required": found} if (found := [each for each in needed if each in properties]) else made

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -37,7 +38,10 @@ from tests.server.commands.administering import asking
 
 PASSWORD = "three boats at noon"
 SCOPES = ("user/*.cruds",)
+ROLES = ("radiologist", "nurse", "recorder", "auditor")
+"""All that one person may see and change."""
 PROGRAMS = re.compile(r"/oauth/(token|introspect|revoke|register|launch|jwks|brands|style|\.well-known)")
+PUBLIC = re.compile(r"/oauth/(jwks|brands|style/|static/|\.well-known/)|/fhir/(metadata|\.well-known/)")
 CODE = re.compile(r"[a-z_]+")
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")
 """RFC 6749 5.2."""
@@ -76,9 +80,7 @@ async def _admitted(ground: Groundwork) -> str:
     redirect = "https://app.example/back"
     scopes = (*SCOPES, "launch", "launch/patient", "patient/*.rs", "openid", "fhirUser")
     await smart.store.save(Client("chart", "Chart", "none", scopes, (redirect,), created=at))
-    user = await smart.users.create(
-        Who(name="test"), "radiologist", "Radiologist", ("radiologist",), PASSWORD, must_change=False
-    )
+    user = await smart.users.create(Who(name="test"), "radiologist", "Radiologist", ROLES, PASSWORD, must_change=False)
     approval = Approval(new_token(), "chart", SCOPES, user=user.id, created=at, expires=at + HOUR)
     token = Token(digest(value), approval.id, ACCESS, SCOPES, at, at + HOUR)
     await smart.store.commit(smart.store.put(approval, 0), smart.store.put(token, 0))
@@ -90,6 +92,23 @@ def _sign_in(url: str, browser: requests.Session) -> None:
     form = {**_hidden(page.text), "login": "radiologist", "password": PASSWORD}
     signed_in = browser.post(f"{url}/oauth/sign-in", form, headers={"Origin": url}, timeout=30)
     assert signed_in.url.endswith("/oauth/account"), signed_in.text
+
+
+def _pending(scanned: Scanned) -> dict[str, str]:
+    """What the forms of somebody carry whom an app has sent here."""
+    asked = {
+        "response_type": "code",
+        "client_id": "chart",
+        "redirect_uri": "https://app.example/back",
+        "scope": "launch/patient patient/*.rs",
+        "state": "0123456789abcdef",
+        "aud": f"{scanned.server.url}/fhir",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "code_challenge_method": "S256",
+    }
+    page = scanned.browser.get(f"{scanned.server.url}/oauth/authorize", params=asked, timeout=30)
+    assert page.url.startswith(f"{scanned.server.url}/oauth/patients?request="), page.text
+    return {**_hidden(page.text), "request": unquote(page.url.partition("request=")[2])}
 
 
 def _hidden(page: str) -> dict[str, str]:
@@ -130,7 +149,6 @@ def test_no_row_answers_with_a_fault(
         session = scanned.program if prefix == "/fhir" else scanned.browser
         headers = {} if prefix == "/fhir" else {"Origin": scanned.server.url}
         answer = case.call(scanned.server.url, session, headers=headers, allow_redirects=False, timeout=60)
-        open("/tmp/w24/dist.txt","a").write(f"{mode.value} {case.method} {case.operation.path} {answer.status_code}\n")
         found.extend(f"{case.as_curl_command()}\n  {each}" for each in faults(prefix, case, answer, scanned.token))
 
     count = _tried(scanned, rows[prefix], prefix, mode, examples, judge)
@@ -147,10 +165,10 @@ def _tried(
     judge: Callable[[Case], None],
 ) -> int:
     """Every operation so often; gives how many calls that were."""
-    page = scanned.browser.get(f"{scanned.server.url}/oauth/account", timeout=30)
     # Who signs out is no longer let in to the pages that follow.
     kept = [row for row in rows if row.name != "oauth.sign-out"]
-    schema = schemathesis.openapi.from_dict(described(prefix, kept, _hidden(page.text)))
+    known = {**_pending(scanned), "aud": f"{scanned.server.url}/fhir"} if prefix == "/oauth" else {}
+    schema = schemathesis.openapi.from_dict(described(prefix, kept, known))
     count = 0
     for each in schema.get_all_operations():
         operation = each.ok()
@@ -188,6 +206,13 @@ def test_every_row_of_fhir_asks_who_it_is(scanned: Scanned, rows: Mapping[str, l
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+def test_what_was_sent_is_never_echoed(scanned: Scanned) -> None:
+    for path in ("/", "/fhir/Patient", "/oauth/token", "/dicomweb/studies", "/healthz"):
+        answer = scanned.program.request("TRACE", scanned.server.url + path, headers={"X-Echo": SECRET}, timeout=30)
+        assert answer.status_code == 405, path
+        assert SECRET not in answer.text + str(answer.headers)
+
+
 def faults(prefix: str, case: Case, answer: Response, token: str) -> list[str]:
     """What is wrong with an answer."""
     headers = {name: ", ".join(values) for name, values in answer.headers.items()}
@@ -197,6 +222,13 @@ def faults(prefix: str, case: Case, answer: Response, token: str) -> list[str]:
         found.append(f"status {answer.status_code}: {text[:300]}")
     if headers.get("x-content-type-options") != "nosniff":
         found.append("may be sniffed")
+    policy = headers.get("content-security-policy", "")
+    if not all(each in policy for each in ("default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'")):
+        found.append(f"may run or be framed: {policy}")
+    if headers.get("referrer-policy") != "no-referrer":
+        found.append("names us to others")
+    if headers.get("cache-control") != "no-store" and not PUBLIC.match(case.path):
+        found.append("may be kept")
     if any(secret in text or secret in str(headers) for secret in (SECRET, token, PASSWORD)):
         found.append("gives a secret back")
     found += _fhir_faults(answer, headers) if prefix == "/fhir" else _oauth_faults(case, answer, headers)
@@ -226,18 +258,14 @@ def _oauth_faults(case: Case, answer: Response, headers: Mapping[str, str]) -> l
         return _way_faults(headers)
     if answer.status_code < 400 and case.path.startswith("/oauth/static/"):
         return []
-    policy = headers.get("content-security-policy", "")
-    is_page = kind.startswith("text/html") and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
-    found = [] if is_page else [f"{answer.status_code} is no page of ours: {kind} {policy}"]
-    if "no-store" not in headers.get("cache-control", ""):
-        found.append("a page may be kept")
+    found = [] if kind == "text/html; charset=utf-8" else [f"{answer.status_code} is no page of ours: {kind}"]
     return found + [f"{each} stands in the page as it was sent" for each in _sent(case) if each in answer.text]
 
 
 def _program_faults(answer: Response, headers: Mapping[str, str]) -> list[str]:
     if answer.status_code < 400:
         return []
-    found = [] if "no-store" in headers.get("cache-control", "") else ["a refusal may be kept"]
+    found = []
     told: Any = json.loads(answer.content) if headers.get("content-type") == "application/json" else {}
     if not CODE.fullmatch(told.get("error", "")) or not DESCRIPTION.fullmatch(told.get("error_description", "")):
         found.append(f"{answer.status_code} without an error of RFC 6749: {answer.text[:200]}")

@@ -161,6 +161,14 @@ def test_nothing_is_seen_without_a_token(server: Server) -> None:
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+def test_the_address_itself_tells_a_program_and_a_person_what_is_here(server: Server) -> None:
+    told = asked(server, "/").json()
+    assert (told["fhir"], told["oauth"]) == (f"{server.url}/fhir", f"{server.url}/oauth")
+    page = httpx.get(server.url, headers={"Accept": "text/html,*/*;q=0.8"}, follow_redirects=True)
+    assert page.url.path == "/oauth/start"
+    assert f"{server.url}/fhir/metadata" in html.fromstring(page.text).xpath("//a/@href")
+
+
 def test_one_token_opens_fhir_and_images(server: Server, granted: dict[str, Any]) -> None:
     token = granted["access_token"]
     assert asked(server, f"/fhir/Patient/{granted['patient']}", token).status_code == 200

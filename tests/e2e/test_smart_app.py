@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from server.oauth.words import say_in
 from server.smart.assertions import ASSERTION_TYPE
 from tests.e2e.needed import program, run
-from tests.e2e.running import Server, running
+from tests.e2e.running import Place, Server, running
 from tests.e2e.smart import ward
 from tests.e2e.smart.people import PASSWORD, Person
 from tests.e2e.smart_app.hospital import hospital, hosting, let_in_service
@@ -41,12 +41,11 @@ VITALS = ["anna-pulse", "anna-weight"]
 
 @dataclass
 class Scene:
-    """The server, where the app is, and the nurse."""
+    """The server, where the app is, and who may sign in, with the password for the first time."""
 
     server: Server
     app: str
-    nurse: Person
-    first_password: str
+    people: tuple[tuple[Person, str], ...]
 
     @property
     def alone(self) -> str:
@@ -87,6 +86,17 @@ class Tabs:
     def sign_in(self, page: Page, person: Person, password: str = PASSWORD) -> None:
         self.fill(page, sign__in_login=person.login, sign__in_password=password)
         self.press(page, "sign-in.submit")
+
+    def sign_in_first(self, page: Page, person: Person, password: str) -> None:
+        """With the password an administrator told; then another one and an authenticator app."""
+        self.sign_in(page, person, password)
+        self.fill(page, password_new=PASSWORD, password_again=PASSWORD)
+        self.press(page, "password.submit")
+        page.get_by_text(self.say("enrol.app.secret")).click()
+        person.secret = "".join(page.locator("code.secret").inner_text().split())
+        self.fill(page, enrol_app_code=person.code())
+        self.press(page, "enrol.app.submit")
+        page.get_by_role("link", name=self.say("codes.continue")).click()
 
     def prove(self, page: Page, person: Person) -> None:
         self.fill(page, factor_code=person.code())
@@ -131,14 +141,19 @@ def hosted(tmp_path_factory: pytest.TempPathFactory, executable: str) -> Iterato
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory, hosted: str) -> Iterator[Scene]:
     place = hospital(tmp_path_factory.mktemp("hospital"))
-    nurse = Person("nurse", ("nurse",), "Practitioner/nurse")
-    text = told(place.data, "user", "add", nurse.login, *nurse.roles, "--name", "Li Na", "--fhir-user", nurse.fhir_user)
+    people = tuple(_person(place, login) for login in ("nurse", "second-nurse", "leaver"))
     for client, scope in SCOPES.items():
         pages = ("--redirect", f"{hosted}/{client}/index.html", "--launch-url", f"{hosted}/{client}/launch.html")
         told(place.data, "client", "add", f"Vitals {client}", "--id", client, "--scope", scope, *pages)
     let_in_service(place, "ehr", ec_key(), "__launch system/ImagingStudy.rs", "--purpose", "TREAT")
     with running(place) as server:
-        yield Scene(server, hosted, nurse, text.split("shown only now: ")[1].split()[0])
+        yield Scene(server, hosted, people)
+
+
+def _person(place: Place, login: str) -> tuple[Person, str]:
+    person = Person(login, ("nurse",), f"Practitioner/{login}")
+    text = told(place.data, "user", "add", login, *person.roles, "--name", "Li Na", "--fhir-user", person.fhir_user)
+    return person, text.split("shown only now: ")[1].split()[0]
 
 
 @pytest.fixture(scope="module")
@@ -153,18 +168,13 @@ def chromium(scene: Scene, executable: str) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def nurse(scene: Scene, chromium: Browser) -> Person:
     """Who has signed in once: another password, an authenticator app."""
+    person, first_password = scene.people[0]
     with browsing(chromium, "en") as tabs:
-        page = tabs.open(f"{scene.server.url}/oauth/account")
-        tabs.sign_in(page, scene.nurse, scene.first_password)
-        tabs.fill(page, password_new=PASSWORD, password_again=PASSWORD)
-        tabs.press(page, "password.submit")
-        page.get_by_text(tabs.say("enrol.app.secret")).click()
-        scene.nurse.secret = "".join(page.locator("code.secret").inner_text().split())
-        tabs.fill(page, enrol_app_code=scene.nurse.code())
-        tabs.press(page, "enrol.app.submit")
-        page.get_by_role("link", name=tabs.say("codes.continue")).click()
+        page = tabs.open(scene.server.url)
+        page.get_by_role("link", name=tabs.say("sign-in.submit"), exact=True).click()
+        tabs.sign_in_first(page, person, first_password)
         expect(page.get_by_role("heading", name="Li Na")).to_be_visible()
-    return scene.nurse
+    return person
 
 
 def worked(page: Page) -> dict[str, Any]:
@@ -219,15 +229,16 @@ def test_an_app_starts_by_itself_and_ends_with_the_session(scene: Scene, nurse: 
         expect(again.get_by_role("heading", name=tabs.say("sign-in.title"))).to_be_visible()
 
 
-def test_the_hospital_opens_an_app_with_what_is_on_its_screen(scene: Scene, nurse: Person, chromium: Browser) -> None:
+def test_the_hospital_opens_an_app_with_what_is_on_its_screen(scene: Scene, chromium: Browser) -> None:
+    person, first_password = scene.people[1]
     url = launched(
-        scene, patient="anna", encounter="anna-visit", need_patient_banner=False, user="nurse", intent="review"
+        scene, patient="anna", encounter="anna-visit", need_patient_banner=False, user=person.login, intent="review"
     )
     with browsing(chromium, "zh") as tabs:
         page = tabs.open(url)
-        tabs.sign_in(page, nurse)
-        tabs.prove(page, nurse)
-        expect(page.get_by_text("Test Anna")).to_be_visible()
+        tabs.sign_in_first(page, person, first_password)
+        expect(page.locator("main")).to_contain_text("Test Anna")
+        expect(page.get_by_text(tabs.say("approve.whose.patient"))).to_be_visible()
         tabs.press(page, "approve.allow")
         result = worked(page)
         assert (result["patient"], result["encounter"], result["banner"]) == ("anna", "anna-visit", False)
@@ -235,3 +246,33 @@ def test_the_hospital_opens_an_app_with_what_is_on_its_screen(scene: Scene, nurs
         assert (result["intent"], result["vitals"]) == ("review", VITALS)
         assert result["image"] == [16, 16]
         assert result["isRefreshed"]
+
+
+def test_a_security_key_is_a_second_step_too(scene: Scene, chromium: Browser) -> None:
+    person, first_password = scene.people[2]
+    # Keys are bound to a name, and an address is none.
+    home = scene.server.url.replace("127.0.0.1", "localhost") + "/oauth/account"
+    with browsing(chromium, "en") as tabs:
+        page = tabs.open("about:blank")
+        plug_in_key(tabs.context, page)
+        page.goto(home)
+        tabs.sign_in(page, person, first_password)
+        tabs.fill(page, password_new=PASSWORD, password_again=PASSWORD)
+        tabs.press(page, "password.submit")
+        tabs.fill(page, enrol_key_name="blue key")
+        tabs.press(page, "enrol.key.submit")
+        page.get_by_role("link", name=tabs.say("codes.continue")).click()
+        expect(page.get_by_text(tabs.say("factors.key", name="blue key"), exact=True)).to_be_visible()
+        tabs.press(page, "account.sign-out")
+        page.goto(home)
+        tabs.sign_in(page, person)
+        tabs.press(page, "factor.key")
+        expect(page.get_by_role("heading", name="Li Na")).to_be_visible()
+
+
+def plug_in_key(context: BrowserContext, page: Page) -> None:
+    """One that answers by itself, with its owner's finger on it."""
+    devices = context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "usb", "hasUserVerification": True, "isUserVerified": True}
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from server.access.consent.policies import Site, permits
 from server.access.consent.predicate import data_of, joined_all, joined_any, negated
-from server.access.consent.purposes import covers
+from server.access.consent.purposes import BREAK_GLASS, covers
 from server.access.consent.rule import Provision, Terms
 from storage.query import EVERYTHING, Predicate
 
@@ -111,6 +111,13 @@ def judge_own(consents: Iterable[Terms], asker: Asker) -> Answer:
     provisions = (each for terms in consents for each in (terms.root, *terms.exceptions))
     named = [each for each in provisions if not each.permits and each.actors and asker.own_name in each.actors]
     return _simplified({Ban(_bare(each)) for each in named if covers(each.purposes, asker.purpose)}, None)
+
+
+def reserves(consents: Iterable[Terms], asker: Asker) -> bool:
+    """Whether break-glass is permitted by name, and to others only."""
+    provisions = (each for terms in consents for each in (terms.root, *terms.exceptions))
+    named = [each for each in provisions if each.permits and BREAK_GLASS in (each.purposes or ())]
+    return bool(named) and not any(_is_met(each, asker) for each in named)
 
 
 def _speaks(terms: Terms, purpose: str) -> bool:

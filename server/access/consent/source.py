@@ -22,7 +22,7 @@ from typing import Protocol
 import msgspec
 
 from server.access.classes import Class, class_of
-from server.access.consent.judging import OPEN, SHUT, Answer, Asker
+from server.access.consent.judging import OPEN, SHUT, Answer, Asker, reserves
 from server.access.consent.policies import CLINICIANS, Policy, Site
 from server.access.consent.purposes import BREAK_GLASS
 from server.access.consent.rule import RULES, SEQUENCE, STATE, Rule, Written
@@ -91,6 +91,7 @@ class Consents:
         self._revision: int | None = None
         self._loading = asyncio.Lock()
         self._sights: OrderedDict[tuple[Asker, Policy], tuple[int, int, Sight | None]] = OrderedDict()
+        self._known: dict[tuple[Actor, str, Policy], tuple[int, tuple[int, Sight]]] = {}
         self._numbers = count(1)
         self._asked: OrderedDict[int, tuple[Context, float]] = OrderedDict()
         self._named: tuple[int, frozenset[str]] = (-1, frozenset())
@@ -142,6 +143,12 @@ class Consents:
             return OPEN if self._may_go_on(context) else SHUT
         return answer_to(self._snapshot, await self._asker(context), self._site, patient)
 
+    async def reserves(self, context: Context, patient: str) -> bool:
+        """Whether the patient has said whose break-glass is, and it is not this actor's."""
+        if SERVER in context.actor.roles or await self._seen(context) is None:
+            return False
+        return reserves(self._snapshot.terms_of(patient), await self._asker(context))
+
     async def relied_on(self, patient: str) -> dict[str, Rule]:
         """The consents in force for a patient, by `Consent/4`."""
         await self._follow(None)
@@ -159,6 +166,18 @@ class Consents:
             return None
 
     async def _sight(self, context: Context, site: Site) -> tuple[int, Sight]:
+        """As worked out before, where consents name nobody: then it does not matter whom the actor belongs to."""
+        key = (context.actor, context.purpose, site.policy)
+        known = self._known.get(key)
+        if known is not None and known[0] == self._snapshot.generation and not self._everybody_named():
+            return known[1]
+        found = await self._judged(context, site)
+        if len(self._known) >= _SIGHTS:
+            self._known.clear()
+        self._known[key] = self._snapshot.generation, found
+        return found
+
+    async def _judged(self, context: Context, site: Site) -> tuple[int, Sight]:
         asker = await self._asker(context)
         generation, number, sight = self._sights.get((asker, site.policy), _UNSEEN)
         if sight is not None and generation == self._snapshot.generation:

@@ -142,7 +142,9 @@ class _Attempt:
             standing = standings[each.named]
             try:
                 if not right.is_whole:
-                    await self.repository.reading.standing(right, each.id, is_put=each.entry.method == "PUT")
+                    await self.repository.reading.standing(
+                        right, each.id, is_put=each.entry.method == "PUT", if_match=each.entry.if_match
+                    )
                 if standing.current is not None and each.entry.method != "DELETE":
                     await self.repository.reading.redaction.guard(self.context, standing.current)
                 check_conditions(standing.version, each.entry.if_match, each.entry.if_none_match)

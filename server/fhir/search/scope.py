@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from server.access.decision import AccessPoint
+from server.fhir.collaborators import NoRedaction, Redaction
 from server.fhir.index.indexer import Indexer
 from server.fhir.index.reading import Reading
 from server.fhir.index.registry import Registry
@@ -29,6 +30,7 @@ class Scope:
     access: AccessPoint
     registry: Registry
     reading: Reading
+    redaction: Redaction = field(default_factory=NoRedaction)
     constraints: dict[str, Predicate] = field(default_factory=dict)
 
     async def constraint(self, resource_type: str) -> Predicate:
@@ -58,8 +60,10 @@ class Scope:
             raise refused
 
     async def narrowed(self, resource_type: str, predicate: Predicate) -> Predicate:
+        """What may be seen of what is searched for; what is taken out of a resource does not find it."""
         seen = await self.constraint(resource_type)
-        return predicate if seen == EVERYTHING else All((seen, predicate))
+        told = await self.redaction.searched(self.context, resource_type, predicate)
+        return told if seen == EVERYTHING else All((seen, told))
 
     async def page(
         self, resource_type: str, predicate: Predicate, orders: Sequence[Order], after: Cursor | None, limit: int

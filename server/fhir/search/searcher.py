@@ -92,7 +92,8 @@ class Searcher:
 
     async def predicate(self, context: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> Predicate:
         """Criteria, read strictly, over the keys of a resource; chains are already resolved."""
-        return await self._criteria(self.scope(context), resource_type, pairs)
+        found = await self._criteria(self.scope(context), resource_type, pairs)
+        return await self.redaction.searched(context, resource_type, found)
 
     async def _criteria(self, scope: Scope, resource_type: str, pairs: Sequence[tuple[str, str]]) -> Predicate:
         if any(not value for _, value in pairs):
@@ -105,7 +106,7 @@ class Searcher:
 
     def scope(self, context: Context) -> Scope:
         """What the actor may see, for operations that search in ways of their own."""
-        return Scope(context, self._records, self._access, self._registry(), self._reading())
+        return Scope(context, self._records, self._access, self._registry(), self._reading(), self.redaction)
 
     def _read(self, scope: Scope, request: SearchRequest, types: tuple[str, ...]) -> Understood:
         return Reader(scope.registry, self.limits, request, types, Conditions(scope.registry, self.limits)).read()

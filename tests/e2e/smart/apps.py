@@ -101,6 +101,7 @@ def apps(jwks_url: str) -> dict[str, App]:
         "public": App("public-app"),
         "other": App("other-app"),
         "basic": App("urn:app:basic 1", "s p:a/+%&ß"),
+        "plain-secret": App("plain-app", "a-secret_of-letters"),
         "key": App("key-app", key=ec_key(), jwks=both),
         "key-url": App("key-url-app", key=rsa_key("published"), jwks_url=jwks_url),
         "one-patient": App("one-patient-app", more={"patients": ("anna",)}),

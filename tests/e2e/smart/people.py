@@ -39,6 +39,7 @@ def people() -> dict[str, Person]:
         Person("nurse", ("nurse",), "Practitioner/nurse"),
         Person("second-nurse", ("nurse",), "Practitioner/second-nurse"),
         Person("leaver", ("nurse",), "Practitioner/leaver"),
+        Person("mover", ("nurse",), "Practitioner/nurse"),
         Person("radiologist", ("radiologist",), "Practitioner/radiologist"),
         Person("anna", ("patient",), "Patient/anna", ("anna",)),
         Person("proxy", ("proxy",), "RelatedPerson/proxy", ("anna", "carl")),

@@ -74,7 +74,7 @@ class Stage:
         browser = Browser(self.url)
         self.opened.append(browser)
         page = browser.sign_in(self.people[login])
-        assert page.status_code == 200 and page.url.path == "/oauth/account", page.text
+        assert (page.status_code, page.url.path) == (200, "/oauth/account"), page.text
         return browser
 
     def ask(self, scope: str, app: str | App = "public", **changes: str | None) -> Asking:

@@ -157,15 +157,24 @@ def test_k09_keys_are_kept_as_long_as_the_publisher_says(stage: Stage, by_url: P
     for _ in range(3):
         assert known(stage, app)
     assert len(by_url.asked) == before + 3
+    by_url.cache_control = "max-age=600"
+    for _ in range(3):
+        assert known(stage, app)
+    assert len(by_url.asked) == before + 4
+    by_url.keys, by_url.cache_control = [ec_key("renewed").public], "no-store"
+    for key in (ec_key("renewed"), ec_key("renewed"), ec_key("made-up")):
+        proof = assertion(key, app.claims(stage.token_url))
+        answer = stage.post("token", {"grant_type": "refresh_token", "refresh_token": "x", **proof})
+        assert answer.json()["error"] == ("invalid_client" if key is ec_key("made-up") else "invalid_grant")
 
 
 def test_k10_a_key_that_is_taken_back_stops_working(stage: Stage, by_url: Published) -> None:
     app = stage.apps["key-url"]
     assert known(stage, app)
-    by_url.keys = [rsa_key("next").public]
+    by_url.keys = [ec_key("next").public]
     assert not known(stage, app)
     form = {"grant_type": "refresh_token", "refresh_token": "x"}
-    renewed = assertion(rsa_key("next"), app.claims(stage.token_url))
+    renewed = assertion(ec_key("next"), app.claims(stage.token_url))
     assert stage.post("token", {**form, **renewed}).json()["error"] == "invalid_grant"
 
 

@@ -117,6 +117,15 @@ def test_g_i06_what_is_hidden_and_what_is_not_there_look_alike(stage: Stage, tok
     assert hidden.text.replace(BERT, "") == nothing.text.replace("2.25.99999", "")
 
 
+@pytest.mark.parametrize("login", ["administrator", "auditor"])
+def test_g_i06_roles_without_images_open_none(stage: Stage, login: str) -> None:
+    closed = stage.token("user/*.cruds", login=login)
+    for path in (*paths(ANNA), "/dicomweb/studies", "/dicomweb/series", "/dicomweb/instances"):
+        assert stage.get(path, closed).status_code == 403, path
+    assert stow(stage, closed, instance(1, study=7).data()).status_code == 403
+    assert stage.call("DELETE", f"/dicomweb/studies/{ANNA}", closed).status_code == 403
+
+
 def test_g_i06_one_study_does_not_open_another(stage: Stage, token: str) -> None:
     path = f"/dicomweb/studies/{ANNA}/series/{BERT}.1/instances/{BERT}.1.1"
     assert stage.get(path, token).status_code in (403, 404)

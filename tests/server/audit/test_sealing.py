@@ -128,3 +128,23 @@ def test_one_process_seals_for_all(desk: Desk) -> None:
         assert told(await other.verifier.verify()) == []
 
     desk.run(work())
+
+
+def test_an_entry_that_was_tampered_with_does_not_keep_others_waiting_for_ever(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        await write(desk, audit, [1, 2])
+        assert await audit.sealing.seal() == 2
+        await audit.close()
+        (segment,) = (desk.folder / "journal" / "writes").glob("*.log")
+        content = bytearray(segment.read_bytes())
+        place = content.index((await desk.journal().read("writes", 1, 1))[0].body or b"")
+        content[place + 20] ^= 1
+        segment.write_bytes(content)
+        again = await desk.open()
+        await write(desk, again, [3])
+        assert await again.sealing.seal() == 1
+        assert "req-3" in await requests(again)
+        await again.close()
+
+    desk.run(work())

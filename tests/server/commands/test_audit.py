@@ -65,6 +65,6 @@ def test_proofs_and_checkpoints_are_printed(data: Path) -> None:
 
 
 def test_events_are_erased_with_a_reason(data: Path) -> None:
-    assert told(data, "audit", "erase", "log-1-2", "--reason", "order of a court") == "1 events erased\n"
+    assert told(data, "audit", "erase", "log-1-2", "--reason", "order of a court") == "1 event erased\n"
     assert "1 contents dropped with reason" in told(data, "audit", "verify")
     assert weft(data, "audit", "erase", "log-1-3").exit_code == 2

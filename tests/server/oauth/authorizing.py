@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import msgspec
 
+from server.access.consent.issuing import TokenConsents
+from server.access.consent.source import Consents
 from server.audit.event import Event
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
@@ -144,14 +146,16 @@ class World:
         assertions = Assertions(store, clock, ClientKeys(NoPublisher(), clock), kept.offload)
         known = ClientAuthentication(store, assertions)
         self.lifetimes = Lifetimes()
-        self.authority = Authority(store, clock, self.told, self.lifetimes)
+        consents = TokenConsents(Consents(store.records, clock))
+        self.authority = Authority(store, clock, self.told, self.lifetimes, consents)
         self.approvals = Approvals(store, clock, self.told)
         self.bearer = Bearer(store, clock)
-        self.tokens = Tokens(store, clock, known, Signed(), LiveSessions(store, clock), self.told, self.lifetimes)
+        live = LiveSessions(store, clock)
+        self.tokens = Tokens(store, clock, known, Signed(), live, self.told, self.lifetimes, consents=consents)
         self.oauth = OAuth(
             authority=self.authority,
             tokens=self.tokens,
-            introspection=Introspection(store, clock, known, self.told),
+            introspection=Introspection(store, clock, known, self.told, consents),
             revocation=Revocation(store, clock, known, self.told),
             registration=Registration(store, clock, self.told, policy),
             launches=Launches(store, clock, self.lifetimes),

@@ -29,7 +29,11 @@ async def _pages(house: House, browser: Browser) -> list[Seen]:
     """One of each kind that can be had without much ado."""
     await house.user()
     request = await house.request()
-    pages = [await browser.get("/oauth/sign-in"), await browser.get("/oauth/signed-out")]
+    pages = [
+        await browser.get("/oauth/start"),
+        await browser.get("/oauth/sign-in"),
+        await browser.get("/oauth/signed-out"),
+    ]
     pages += [await house.signed_in(browser, request=request), await browser.get("/oauth/account")]
     page = await browser.get(f"/oauth/patients?request={request}")
     pages += [page, await browser.fill(page, "/oauth/patients", text="nobody")]

@@ -18,11 +18,12 @@ VITAL = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/o
     [
         ("patient/Observation.rs", "See measurements and findings of this patient", "查看此患者的测量与观察结果"),
         ("patient/Observation.read", "See measurements and findings of this patient", "查看此患者的测量与观察结果"),
-        ("user/*.cruds", "See, add, change, delete everything in the records of all patients you may see",
-         "查看、新增、修改、删除您有权查看的所有患者的全部资料"),
+        ("user/*.cruds", "See, add, change and delete everything in the records of all patients you may see",
+         "查看、新增、修改和删除您有权查看的所有患者的全部资料"),
         ("user/Appointment.c", "Add appointments of all patients you may see", "新增您有权查看的所有患者的预约"),
+        ("user/Location.rs", "See wards and rooms", "查看病区与房间"),
         ("patient/ChargeItem.r", "See ChargeItem of this patient", "查看此患者的ChargeItem"),
-        ("openid", "Sign you in there", "使用您的身份登录该应用"),
+        ("openid", "Sign you in to the app", "使用您的身份登录该应用"),
     ],
 )  # fmt: skip
 def test_a_right_in_one_sentence(scope: str, english: str, chinese: str) -> None:
@@ -32,10 +33,10 @@ def test_a_right_in_one_sentence(scope: str, english: str, chinese: str) -> None
 
 def test_criteria_are_told() -> None:
     (right,) = told([VITAL], ENGLISH).records
-    assert (right.detail, right.parts) == ("only kind: vital signs", ())
+    assert (right.detail, right.parts) == ("only vital signs", ())
     scope = "patient/Condition.r?code=http://snomed.info/sct|22298006&category=x|encounter-diagnosis,x|health-concern"
     (right,) = told([scope], CHINESE).records
-    assert right.detail == "仅限类别：就诊诊断、健康关注; 项目：22298006"
+    assert right.detail == "仅限就诊诊断、健康关注; 项目：22298006"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -52,6 +53,16 @@ def test_groups_of_what_is_asked() -> None:
     assert [each.scope for each in found.others] == ["openid", "fhirUser"]
     assert [each.scope for each in found.lasting] == ["offline_access"]
     assert len(found.contexts) == 2
+
+
+def test_rights_stand_under_whose_records_they_are_about() -> None:
+    found = told(["user/Location.rs", "user/Task.cu", "patient/Observation.rs", "patient/Patient.rs"], ENGLISH)
+    assert [(whose, [each.short for each in rights]) for whose, rights in found.by_whose] == [
+        ("patient", ["See measurements and findings", "See name and personal details"]),
+        ("user", ["Add and change tasks"]),
+        ("nobody", ["See wards and rooms"]),
+    ]
+    assert [each.scope for each in found.records if each.changes] == ["user/Task.cu"]
 
 
 @pytest.mark.parametrize("scope", ["patient/Observation.rs", "patient/Condition.cruds", "user/Observation.read"])

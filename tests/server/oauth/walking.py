@@ -12,6 +12,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from lxml import html
 
+from server.access.consent.issuing import TokenConsents
+from server.access.consent.source import Consents
 from server.fusion.patient_picker import Listed
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
@@ -253,7 +255,7 @@ async def opened(folder: Path, policy: Policy = Policy.OFF, offload: Offload | N
     threads = offload or Offload(io_threads=2, cpu_threads=1)
     store = SmartStore(SqliteRecords(folder / "records.sqlite", threads))
     people = await open_people(store, told, clock, PeopleOptions(policy=policy, cost=CHEAP))
-    authority = Authority(store, clock, told)
+    authority = Authority(store, clock, told, consents=TokenConsents(Consents(store.records, clock)))
     pages = open_pages(people, authority, ward, told, clock, UTC)
     app = SurfaceApplication(
         prefix="/oauth",

@@ -121,3 +121,28 @@ class Mute:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
+
+
+@pytest.mark.parametrize("roles", [("nurse",), ("system", "radiologist")])
+def test_a_service_limited_to_some_patients_reaches_no_others_in_any_role(tmp_path: Path, roles: tuple[str, ...]) -> None:
+    async def work(kept: Kept) -> None:
+        await opened(kept, user="", patient="")
+        now, scopes = micros(kept.clock), ("system/Observation.rs",)
+        await kept.store.save(Client("c", "Service", "private_key_jwt", scopes, patients=("p1", "p3"), roles=roles))
+        await kept.store.save(Token(digest("access"), "a", "access", scopes, now, now + HOUR))
+        actor = (await Bearer(kept.store, kept.clock).authenticate("access")).actor
+        assert {grant.patient for grant in actor.grants} == {"p1", "p3"}
+
+    keeping(tmp_path, work)
+
+
+def test_nothing_is_kept_for_longer_where_the_clock_goes_back(tmp_path: Path) -> None:
+    async def work(kept: Kept) -> None:
+        await opened(kept)
+        bearer = Bearer(SmartStore(Untold(kept.store.records)), kept.clock)
+        await bearer.authenticate("access")
+        await kept.store.revoke("a")
+        kept.clock.move(minutes=-30)
+        assert await refused(bearer, "access")
+
+    keeping(tmp_path, work)

@@ -210,12 +210,15 @@ def test_k09_an_unknown_kid_is_fetched_for_once_and_then_seldom(certificate: Pat
             asked = keys(certificate, clock)
             server.publish(rsa_key().public, cache_control="max-age=600")
             await asked.of(server.client, "rsa-1")
-            clock.move(seconds=40)
             server.publish(rsa_key().public, ec_key().public, cache_control="max-age=600")
             assert kids(await asked.of(server.client, "ec-1")) == ["rsa-1", "ec-1"]
             for made_up in range(20):
                 await asked.of(server.client, f"made-up-{made_up}")
             assert server.asked == 2
+            clock.move(seconds=31)
+            for made_up in range(20):
+                await asked.of(server.client, f"made-up-{made_up}")
+            assert server.asked == 3
 
     asyncio.run(work())
 
@@ -231,6 +234,19 @@ def test_k09_a_server_that_fails_is_left_alone_for_a_while(certificate: Path) ->
             clock.move(seconds=31)
             server.status = 200
             server.publish(rsa_key().public)
+            assert kids(await asked.of(server.client, "rsa-1")) == ["rsa-1"]
+
+    asyncio.run(work())
+
+
+def test_k09_a_made_up_kid_costs_no_good_key(certificate: Path) -> None:
+    async def work() -> None:
+        async with serving(certificate) as server:
+            asked = keys(certificate, HeldClock())
+            server.publish(rsa_key().public, cache_control="max-age=600")
+            await asked.of(server.client, "rsa-1")
+            server.status = 500
+            await refusal(asked, server.client, "made-up")
             assert kids(await asked.of(server.client, "rsa-1")) == ["rsa-1"]
 
     asyncio.run(work())

@@ -143,3 +143,7 @@ def test_the_lock_is_never_longer_for_a_larger_count() -> None:
     assert Limit(free=3, most=10).delay(10_000) == 15 * MINUTE
     assert Limit(free=3, most=10**9).delay(10**6) == 15 * MINUTE
     assert Limit(free=3, most=10).delay(4) == 2 * SECOND
+
+
+def test_one_who_comes_by_ipv4_to_an_ipv6_socket_is_counted_alone() -> None:
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") != network_of("::ffff:192.0.2.2")

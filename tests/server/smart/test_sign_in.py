@@ -248,3 +248,69 @@ def test_a_password_of_another_cost_is_hashed_anew(tmp_path: Path) -> None:
         assert isinstance(await here.people.sign_in.begin("anna", PASSWORD, CALLER), Entered)
 
     peopled(tmp_path, work)
+
+
+def test_who_has_given_the_old_password_gets_nowhere_after_a_reset(tmp_path: Path) -> None:
+    async def work(here: Peopled) -> None:
+        await here.user()
+        halfway = await here.people.sign_in.begin("anna", PASSWORD, CALLER)
+        assert isinstance(halfway, Halfway)
+        assert halfway.step is Step.ENROL
+        await here.people.users.reset(BY, "anna")
+        assert await here.people.sign_in.resume(halfway.cookie) is None
+
+    peopled(tmp_path, work, Policy.ALL)
+
+
+def test_a_password_changed_on_the_way_is_not_undone_by_hashing_the_old_one_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(here: Peopled) -> None:
+        user = await here.user()
+        cheap = PasswordHasher(1, 16, 1).hash(PASSWORD)
+        await here.people.users.change(user.id, lambda user: replace(user, password=cheap))
+        hashing = Passwords.hash
+
+        async def slow(passwords: Passwords, password: str) -> str:
+            await here.people.users.change(user.id, lambda user: replace(user, password="another"))
+            return await hashing(passwords, password)
+
+        monkeypatch.setattr(Passwords, "hash", slow)
+        assert (await _refusal(here, "anna", PASSWORD)).kind is Kind.UNAUTHENTICATED
+        assert (await here.now(user)).password == "another"
+
+    peopled(tmp_path, work)
+
+
+def test_who_finds_the_hashes_busy_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(here: Peopled) -> None:
+        await here.user()
+
+        async def busy(_: Passwords, password: str, known: str) -> None:
+            raise Problem(Kind.BUSY, "Too many people sign in at this moment.", retry_after=2)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Passwords, "verify", busy)
+            for _ in range(12):
+                assert (await _refusal(here, "anna", PASSWORD)).retry_after == 2
+        assert isinstance(await here.people.sign_in.begin("anna", PASSWORD, CALLER), Entered)
+
+    peopled(tmp_path, work)
+
+
+def test_who_hammers_at_a_lock_is_told_of_once_a_minute(tmp_path: Path) -> None:
+    async def work(here: Peopled) -> None:
+        await here.user()
+        for _ in range(4):
+            await _refusal(here, "anna", "wrong")
+        before = len(here.told.events)
+        for number in range(50):
+            await _refusal(here, "anna", "wrong")
+            await _refusal(here, f"nobody-{number % 2}", "wrong")
+        assert len(here.told.events) < before + 12
+        here.clock.move(minutes=2)
+        await _refusal(here, "anna", "wrong")
+        await _refusal(here, "anna", "wrong")
+        assert any("more requests" in each.detail for event in here.told.events for each in event.entities)
+
+    peopled(tmp_path, work)
