@@ -22,7 +22,7 @@ $(BIN)/python:
 	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }
 
 .venv/.serving: pyproject.toml | $(BIN)/python
-	@echo "Installing Weft into .venv (once)"
+	@echo "Installing Weft into .venv (once; a minute or two)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[s3]'
 	@touch $@
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from profiles.packages.load import resources
+from server.access.consent.alerts import RecordedAlerts
 from server.access.consent.issuing import TokenConsents
 from server.access.consent.source import Consents
 from server.access.decision import AccessPoint
@@ -31,6 +32,7 @@ from server.fhir.export.opening import open_exports
 from server.fhir.imaging_studies import ImagingRecords
 from server.fhir.operations.export import ExportOperation
 from server.fhir.services import FhirOptions, FhirServices, open_fhir
+from server.fhir.subscriptions.owner import Owners, Standing
 from server.fhir_rest.capability import Policies
 from server.fhir_rest.exporting import Exporting
 from server.fhir_rest.surface import FhirRest
@@ -48,6 +50,7 @@ from server.oauth.door import SmartDoor
 from server.oauth.surface import OAuth
 from server.settings import Settings
 from server.smart.consenting import NoConsents
+from server.smart.standing_actors import StandingActors
 from storage.open import Stores
 
 
@@ -86,7 +89,7 @@ class Services:
         hosts = Hosts.parse(self.settings.subscription_hosts)
         return {
             "bridge": self.bridge.run,
-            "subscriptions": self.fhir.subscriptions(hosts).run,
+            "subscriptions": self.fhir.subscriptions(hosts, self._owners()).run,
             "exports": self.exports.work,
             **self.fhir.following.workers(),
             "access keys": lambda: follow_access_keys(self.stores.records, self.access),
@@ -104,6 +107,9 @@ class Services:
             **self.smart.workers(),
             **self.audit.workers(),
         }
+
+    def _owners(self) -> Owners:
+        return Standing() if self.settings.auth == "off" else StandingActors(self.smart.store)
 
     def dicomweb(self) -> DicomWeb:
         """The DICOMweb surface over these services."""
@@ -167,8 +173,9 @@ async def _over(ground: Groundwork) -> Services:
     records, blobs = ground.stores.records, ground.stores.blobs
     await records.prepare(rows.INDEXES)
     writes: Writes = RecordedWrites(audit.recorder, clock) if audit is not None else UNRECORDED
-    access = open_access(records, clock, settings, fhir_options(settings))
-    fhir = await open_fhir(records, access, clock, offload, fhir_options(settings), writes=writes)
+    alerts = RecordedAlerts(audit.recorder, clock) if audit is not None else None
+    access = open_access(records, clock, settings, fhir_options(settings), alerts)
+    fhir = await open_fhir(records, access, clock, offload, fhir_options(settings), alerts, writes)
     site = ZoneInfo(settings.image_time_zone)
     reconciler = Reconciler(
         records,

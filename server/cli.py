@@ -13,6 +13,7 @@ from server.commands.client import clients
 from server.commands.configuration import check_stores, failing_clearly, settings_help, settings_or_exit
 from server.commands.demo import demo as run_demo
 from server.commands.key import keys
+from server.commands.listening import check_machine
 from server.commands.options import Auth, Blobs, Certificate, Data, Host, Key, Port, Records, Workers
 from server.commands.reindex import reindex as run_reindex
 from server.commands.statements import default_folder, write_or_check
@@ -63,6 +64,7 @@ def serve(
         tls_certificate=tls_certificate,
         tls_key=tls_key,
     )
+    check_machine(settings)
     check_stores(settings)
     run(settings)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from server.access.consent.alerts import Alerts
 from server.access.consent.policies import Policy, Site
-from server.access.consent.source import Alert, Consents, warn
+from server.access.consent.source import Consents
 from server.access.decision import AccessPoint
 from server.access.relations import RecordedRelations
 from server.fhir.affiliations import RecordedAffiliations
@@ -14,11 +15,11 @@ from storage.ports import Records
 
 
 def open_access(
-    records: Records, clock: Clock, settings: Settings, options: FhirOptions, alert: Alert = warn
+    records: Records, clock: Clock, settings: Settings, options: FhirOptions, alerts: Alerts | None = None
 ) -> AccessPoint:
-    """`alert` is told when consents cannot be judged."""
+    """`alerts` are told when consents cannot be judged."""
     affiliations = RecordedAffiliations(records, clock, options.bases, options.zone)
-    consents = Consents(records, clock, site_of(settings), affiliations, alert)
+    consents = Consents(records, clock, site_of(settings), affiliations, alerts)
     return AccessPoint(consents, RecordedRelations(records, clock))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _PREFIX = "WEFT_"
@@ -37,7 +38,7 @@ class Settings:
     workers: int = 1
     """Worker processes that share one archive."""
     base_url: str = ""
-    """The URL clients use, where a proxy stands before Weft; empty: taken from each request's Host header."""
+    """The URL clients use; empty, which only loopback may be: taken from each request's Host header."""
     proxies: str = "127.0.0.1,::1"
     """Comma-separated addresses or networks of proxies, whose word on who calls (X-Forwarded-For) is believed."""
     auth: str = "smart"
@@ -165,10 +166,17 @@ class Settings:
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise SettingsError("WEFT_TLS_CERTIFICATE and WEFT_TLS_KEY go together: give both or neither")
         self._reach_checked()
+        for each in self.proxies.split(","):
+            if each.strip() and not _is_network(each.strip()):
+                raise SettingsError(f"WEFT_PROXIES: addresses or networks; {each.strip()} is none")
         if self.encryption not in ("aes-256-gcm", "sm4-gcm", "off"):
             raise SettingsError("WEFT_ENCRYPTION: one of aes-256-gcm, sm4-gcm, off")
+        if not 0 <= self.port <= 65535:
+            raise SettingsError("WEFT_PORT: 1 to 65535, or 0 for any that is free")
         if not 1 <= self.workers <= 256:
             raise SettingsError("WEFT_WORKERS: 1 to 256")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError("WEFT_LOG_LEVEL: debug, info, warning or error")
         if self.query_limit < 1:
             raise SettingsError("WEFT_QUERY_LIMIT: at least 1")
         self._sign_in_checked()
@@ -181,16 +189,22 @@ class Settings:
             raise SettingsError("WEFT_AUTH: smart or off")
         if self.base_url and not _BASE_URL.fullmatch(self.base_url):
             raise SettingsError("WEFT_BASE_URL: https://host, or http://host, perhaps with a path, without ? and #")
-        if is_loopback(self.host):
-            return
-        if self.auth == "off":
+        if self.auth == "off" and not is_loopback(self.host):
             raise SettingsError(
                 f"WEFT_HOST={self.host}: with WEFT_AUTH=off Weft only listens on loopback (127.0.0.1, ::1, localhost)"
             )
-        if not self.tls_certificate and not self.base_url.startswith("https://"):
+        if self.auth == "smart":
+            self._address_checked()
+
+    def _address_checked(self) -> None:
+        """Who is reached by others says under which URL: a client's proof is made out to it, and whoever may name it in
+        a Host header could hand in here what a client had meant for another server."""
+        host = urlsplit(self.base_url).hostname or "" if self.base_url else self.host
+        if not is_loopback(host) and not self.base_url.startswith("https://"):
             raise SettingsError(
-                f"WEFT_HOST={self.host}: tokens and passwords must not travel in the clear. Give WEFT_TLS_CERTIFICATE"
-                " and WEFT_TLS_KEY, or, where a proxy speaks HTTPS before Weft, WEFT_BASE_URL=https://…"
+                f"WEFT_HOST={self.host}: tokens and passwords must not travel in the clear. Give"
+                " WEFT_BASE_URL=https://…, the URL clients use, and unless a proxy speaks HTTPS before Weft,"
+                " WEFT_TLS_CERTIFICATE and WEFT_TLS_KEY"
             )
 
     def _sign_in_checked(self) -> None:
@@ -259,6 +273,14 @@ def _parse(name: str, kind: str, text: str) -> Any:
                 f"{_PREFIX}{name.upper()}={text}: a whole number, or one with suffix k, m or g"
             ) from None
     return Path(text) if kind == "Path" else text
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

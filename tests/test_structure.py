@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from server.access_statement import role_table
 from server.cli import main
 from server.commands.configuration import setting_lines
 
@@ -119,6 +120,24 @@ def test_the_readme_names_no_other_setting() -> None:
     assert set(re.findall(r"WEFT_[A-Z_]+", README)) <= {line.variable for line in setting_lines()}
 
 
+def test_the_roles_of_the_readme_are_those_that_decide() -> None:
+    assert "\n".join(role_table()) in README
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docker").iterdir()), ids=name)
+def test_containers_are_given_settings_there_are(path: Path) -> None:
+    """A variable with `_FILE` is read by the image's own `weft` and replaced by what stands in the file."""
+    given = set(re.findall(r"\b(WEFT_[A-Z_]+)", path.read_text(encoding="utf-8")))
+    known = {line.variable for line in setting_lines()}
+    assert given - {"WEFT_RECORDS_FILE"} <= known
+
+
+def test_what_the_image_copies_is_sent_to_the_builder() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    assert not [each for line in copied for each in line.split() if f"!{each}" not in sent]
+
+
 def test_the_readme_has_commands() -> None:
     assert {"make demo", "make test"} <= set(COMMANDS)
 
@@ -133,6 +152,14 @@ def test_make_knows_every_target_of_the_readme(command: str) -> None:
 def test_weft_knows_every_command_of_the_readme(command: str) -> None:
     known = {each.name or each.callback.__name__ for each in main.registered_commands if each.callback}
     assert command in known | {each.typer_instance.info.name for each in main.registered_groups if each.typer_instance}
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if re.match(r"weft (user|client|key|audit) ", each)])
+def test_groups_know_every_command_of_the_readme(command: str) -> None:
+    _, group, below, *_ = command.split()
+    found = next(each.typer_instance for each in main.registered_groups if each.typer_instance.info.name == group)
+    known = {each.name or each.callback.__name__ for each in found.registered_commands if each.callback}
+    assert below in known
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each.startswith("curl ")])

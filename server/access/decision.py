@@ -7,6 +7,7 @@ its own patient and criteria), roles are united (each with its own limits), and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -128,6 +129,7 @@ class AccessPoint:
         self.is_keyed = True
         """Whether all records carry the keys that predicates are about; set by who knows the records."""
         self._kept: dict[Hashable, tuple[Hashable, Predicate]] = {}
+        self._told: tuple[asyncio.AbstractEventLoop, Context, Hashable] | None = None
 
     async def constrain(self, context: Context, interaction: str, resource_type: str) -> Predicate:
         """What the actor may see or change of a FHIR resource type, as a predicate over its records' keys."""
@@ -183,9 +185,20 @@ class AccessPoint:
         return Extent() if SERVER in context.actor.roles else await self.consents.extent(context)
 
     async def _state(self, context: Context) -> Hashable:
+        """Found once in a turn of the event loop: a transaction asks for each of its entries, and who knows of a later
+        change asks in a later turn."""
         if SERVER in context.actor.roles:
             return None
-        return (await self.consents.state(context), self.criteria.state(), await self._referred(context))
+        loop, told = asyncio.get_running_loop(), self._told
+        if told is not None and told[0] is loop and told[1] is context:
+            return told[2]
+        found = (await self.consents.state(context), self.criteria.state(), await self._referred(context))
+        self._told = loop, context, found
+        loop.call_soon(self._forget)
+        return found
+
+    def _forget(self) -> None:
+        self._told = None
 
     async def _referred(self, context: Context) -> frozenset[str]:
         actor = context.actor
@@ -198,7 +211,9 @@ class AccessPoint:
         if SERVER in actor.roles:
             return EVERYTHING if any(each.covers(interaction, resource_type) for each in actor.grants) else NOTHING
         if not self.is_keyed:
-            raise Problem(Kind.UNAVAILABLE, "This archive has to be indexed anew (weft reindex) before anybody may see it.")
+            raise Problem(
+                Kind.UNAVAILABLE, "This archive has to be indexed anew (weft reindex) before anybody may see it."
+            )
         state = await self._state(context)
         key = (actor, context.purpose, interaction, resource_type, heeded)
         known = self._kept.get(key)

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from server.access.imaging import ImagingAccess, Visible
 from server.archive.partial import PartialStudies, partial_studies
 from server.archive.result_rows import Shape, datasets, parents, render
 from server.archive.rows import STUDY, revision_of
+from server.archive.unhidden import Unhidden
 from server.dicom.conditions import Condition, Either, Every, Literals
 from server.dicom.levels import UPPER, Level
 from server.dicom.matching import satisfies
@@ -63,6 +64,10 @@ class Finder:
     records: Records
     blobs: Blobs
     access: ImagingAccess
+    unhidden: Unhidden = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unhidden", Unhidden(self.records))
 
     async def find(
         self, context: Context, query: Query, *, study: str | None = None, series: str | None = None
@@ -72,7 +77,7 @@ class Finder:
         await self.check(context, query)
         partial = await partial_studies(self.records, visible)
         search = _Search(self.records, self.blobs, query, visible.predicate, partial, study, series)
-        found, remaining, is_exact = await search.page()
+        found, remaining, is_exact = await self._page(search)
         in_path = frozenset(level for level, uid in ((Level.STUDY, study), (Level.SERIES, series)) if uid is not None)
         shape = Shape(query, in_path)
         rows = await render(shape, found, partial.over(self.records), self.blobs)
@@ -80,6 +85,17 @@ class Finder:
             seen = tuple(dict.fromkeys(_studies_of(query.level, found)))
             context.trail.touch(await self.access.subjects_of(seen))
         return Found(rows, remaining, is_exact, query.warnings)
+
+    async def _page(self, search: _Search) -> _Page:
+        """Without limits where they would leave nothing out: unless something was written meanwhile."""
+        level, limits = search.query.level, search.visible
+        if limits != EVERYTHING and level is Level.STUDY and not search.partial.rows:
+            asked = compile_query(search.query, level).predicate
+            if (revision := await self.unhidden.covers(limits, asked)) is not None:
+                page = await replace(search, visible=EVERYTHING).page()
+                if revision == await self.records.revision():
+                    return page
+        return await search.page()
 
     async def check(self, context: Context, query: Query) -> None:
         """FORBIDDEN for a search by a patient the actor has no right to ask about: that nothing is found would be no

@@ -25,7 +25,8 @@ HOUR = 3_600_000_000
 VOLUME, HOURS, BREAK_GLASS, NAMES, REFUSALS = "volume", "hours", "break-glass", "names", "refusals"
 KINDS = (VOLUME, HOURS, BREAK_GLASS, NAMES, REFUSALS)
 _EMERGENCY = "BTG"
-_NAME_PARAMETERS = frozenset({"name", "family", "phonetic", "patient.name", "patient.family", "patientname"})
+_NAME_PARAMETERS = frozenset({"name", "family", "phonetic", "patient.name", "patient.family", "patientname", "text"})
+"""`text` is what a person typed to find a patient on a page."""
 _MOST = 20_000
 
 _log = logging.getLogger("weft.audit")

@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias
 
 from server.audit.dicom_message import messages
 from server.audit.parts import Node
-from server.audit.reading import Page
+from server.audit.reading import Page, Recorded
 from server.audit.syslog import CHECKPOINT, framed, syslog_message
 from server.kernel.clock import Clock, micros
 from storage.ports import Put, Records
@@ -110,11 +110,20 @@ class SyslogSender:
     async def send(self, connection: Connection, page: Page) -> None:
         reader, writer = connection
         for each in page.events:
-            for body in messages(each.event, self.node):
-                writer.write(framed(syslog_message(body, each.event.recorded, self.node.host)))
-        await _sent(writer)
+            await _sent(writer, self._told(each))
         if reader.at_eof():
             raise ConnectionResetError
+
+    def _told(self, recorded: Recorded) -> bytes:
+        """Nothing of an event that cannot be told so: it stays in the journal, and must not hold up all that follow."""
+        event = recorded.event
+        try:
+            return b"".join(
+                framed(syslog_message(body, event.recorded, self.node.host)) for body in messages(event, self.node)
+            )
+        except Exception:
+            _log.exception("audit entry %s cannot be sent", recorded.id)
+            return b""
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Connection]:

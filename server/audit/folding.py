@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import msgspec
 
 from server.audit.event import Entity, Event
+from server.audit.writes import Recording
 
 MINUTE = 60_000_000
 MOST = 10_000
+_STRANGERS = 100
+"""Addresses whose refusals are told of one by one."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,10 @@ class Folds:
             self._end(self._open.pop(next(iter(self._open))))
         self._open[key] = _Fold(event, event.recorded + self._lasts)
 
+    def forget(self, key: Hashable) -> None:
+        """Its event could not be recorded."""
+        self._open.pop(key, None)
+
     def ended(self, at: int) -> list[Event]:
         """Events for what was counted in folds that are over by now."""
         for key in [key for key, fold in self._open.items() if fold.until <= at]:
@@ -61,6 +68,35 @@ class Folds:
     def _end(self, fold: _Fold | None) -> None:
         if fold is not None and fold.others and len(self._ended) < MOST:
             self._ended.append(fold)
+
+
+class Strangers:
+    """Refusals of those who have not been let in: one event a minute for each address and kind of refusal, and beyond
+    so many of these one for all, whose address is left open."""
+
+    def __init__(self, most: int = _STRANGERS) -> None:
+        self._folds = Folds(most=most)
+
+    async def tell(self, recording: Recording, event: Event, *kind: Hashable) -> None:
+        at, key = event.recorded, (event.peer, *kind)
+        if self._folds.covers(key, at):
+            return
+        found = self._folds.ended(at)
+        if not self._folds.has_room():
+            event, key = msgspec.structs.replace(event, peer=""), ("",)
+        if not self._folds.covers(key, at):
+            # Begun first, so that of many at once one is told of.
+            self._folds.begin(key, event)
+            found.append(event)
+        try:
+            await recording.record(found)
+        except BaseException:
+            self._folds.forget(key)
+            raise
+
+    def ended(self, at: int) -> list[Event]:
+        """Events for what was counted until now."""
+        return self._folds.ended(at)
 
 
 def _summary(fold: _Fold) -> Event:

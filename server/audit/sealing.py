@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 
 from server.audit.chain import Kind, bound, parse_head
 from server.audit.pending import PENDING, draft, taken_id
 from server.audit.writer import Writer
-from storage.errors import StoreUnavailable
-from storage.journal import Bodies, Journal
+from storage.errors import Damaged, StoreUnavailable
+from storage.journal import Bodies, Journal, Line
 from storage.ports import Delete, Records
 from storage.query import EVERYTHING
 
@@ -102,11 +103,16 @@ class Sealing:
         """Remove from among the waiting what the last batch of the chain holds."""
         count = self._writer.place.size
         lines = await self._journal.read(chain, max(0, count - 2 * PASS), 2 * PASS)
-        done = [
-            Delete(PENDING, taken_id(self._bodies.open(line.body, bound(chain, line.sequence))))
-            for line in lines
-            if line.body is not None and (head := parse_head(line.head)) is not None and head.kind == Kind.WRITTEN
-        ]
-        if done:
-            await self._records.commit(done[-PASS:])
+        if taken := [id_ for line in lines for id_ in self._taken(chain, line)]:
+            await self._records.commit([Delete(PENDING, each) for each in taken[-PASS:]])
         self._tidied = self._writer.claims
+
+    def _taken(self, chain: str, line: Line) -> Iterator[str]:
+        """The id an entry waited under. One that was tampered with is for verification to find: it stops nothing."""
+        head = parse_head(line.head)
+        if line.body is None or head is None or head.kind != Kind.WRITTEN:
+            return
+        try:
+            yield taken_id(self._bodies.open(line.body, bound(chain, line.sequence)))
+        except Damaged:
+            _log.error("audit entry %s-%d cannot be opened: run `weft audit verify`", chain, line.sequence)

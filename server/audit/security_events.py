@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from server.audit.codes import (
     APPLICATION_ACTIVITY,
+    CONSENT_DECISION,
     EMERGENCY_OVERRIDE_STARTED,
     EMERGENCY_OVERRIDE_STOPPED,
     LOGIN,
@@ -122,6 +123,18 @@ def break_glass_refused(at: int, who: Who, reason: str, patient: str = "") -> Ev
 def break_glass_ended(at: int, who: Who, cause: str, patient: str = "") -> Event:
     """`cause`: `asked`, `time-out`, `administrator`."""
     return _made(at, who, SECURITY_ALERT, EMERGENCY_OVERRIDE_STOPPED, text=cause, patient=patient)
+
+
+def consent_not_understood(at: int, consent: str, patient: str, flaw: str) -> Event:
+    """`flaw` names an element, never what is in it. The consent forbids everything until somebody mends it."""
+    who, entities = Who(name="server", roles=("server",)), (Entity("consent", consent),)
+    text = f"not understood, so it forbids everything: {flaw}"
+    return _made(at, who, SECURITY_ALERT, CONSENT_DECISION, entities, outcome=8, text=text, patient=patient)
+
+
+def consents_not_judged(at: int, who: Who, error: str) -> Event:
+    """`who` asked when it was noticed; `error` is the name of a class of errors."""
+    return _made(at, who, SECURITY_ALERT, CONSENT_DECISION, outcome=12, text=f"consents could not be judged: {error}")
 
 
 def node_refused(at: int, peer: str, reason: str, subject: str = "") -> Event:

@@ -26,9 +26,8 @@ IDLE = 300_000_000
 """Microseconds after which a chain to which nothing came gets a heartbeat."""
 RENEWED = 10_000_000
 """Microseconds between two renewals of a claim."""
-_GATHERING = 0.002
+_GATHERING = 0.001
 """Seconds that a flush waits at most for requests under way; where there is one at a time it does not wait."""
-_IDLE_TURNS = 2
 _MOST_GATHERED = 64
 _MOST_DRAFTS = 1000
 _MOST_OCTETS = 4 << 20
@@ -73,8 +72,11 @@ class Writer:
         self._wrote = self._renewed = 0
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._is_busy = False
-        """Whether the last flush was shared, or the next one will be."""
+        self._together = 0
+        """How many callers there were when the last flush ended: those it served, and those who had come meanwhile."""
+        self._awaited = 0
+        """How many callers the next flush waits for."""
+        self._gathered: asyncio.Future[None]
 
     @property
     def chain(self) -> str:
@@ -89,17 +91,17 @@ class Writer:
         """All durable on return; else `StoreUnavailable`. A caller that is cancelled learns nothing of it."""
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((drafts, done))
+        if len(self._waiting) == self._awaited:
+            _end(self._gathered)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name="audit-flush")
         await done
 
     async def _flush(self) -> None:
-        taken: list[_Waiting] = []
         try:
             while self._waiting:
-                if self._is_busy:
-                    # Whoever has been heard already comes along: a flush is dearer than a turn of the event loop.
-                    await asyncio.sleep(0)
+                if self._together > 1:
+                    await self._gather()
                 taken = self._take()
                 try:
                     await self._write([draft for drafts, _ in taken for draft in drafts])
@@ -107,7 +109,7 @@ class Writer:
                     _settle(taken, error)
                 else:
                     _settle(taken, None)
-                self._is_busy = len(taken) > 1 or bool(self._waiting)
+                self._together = len(taken) + len(self._waiting)
         finally:
             self._flushing = None
             _settle(self._waiting, StoreUnavailable("the audit journal is closed"))
@@ -115,13 +117,15 @@ class Writer:
 
     async def _gather(self) -> None:
         """Let the requests that are under way come to their end, so that one flush serves them all: it costs as much as
-        answering one. Over when two turns of the event loop brought nothing more."""
-        loop = asyncio.get_running_loop()
-        until, seen, idle = loop.time() + _GATHERING, len(self._waiting), 0
-        while idle < _IDLE_TURNS and seen < _MOST_GATHERED and loop.time() < until:
-            await asyncio.sleep(0)
-            idle = 0 if len(self._waiting) > seen else idle + 1
-            seen = len(self._waiting)
+        an answer. Most of those that were answered together ask together again."""
+        self._awaited = min(_MOST_GATHERED, self._together - self._together // 4)
+        if len(self._waiting) < self._awaited:
+            loop = asyncio.get_running_loop()
+            gathered = self._gathered = loop.create_future()
+            timer = loop.call_later(_GATHERING, _end, gathered)
+            await gathered
+            timer.cancel()
+        self._awaited = 0
 
     def _take(self) -> list[_Waiting]:
         count = octets = drafts = 0
@@ -218,6 +222,11 @@ class Writer:
         if self._flushing is not None:
             await self._flushing
         await self._give_up()
+
+
+def _end(waited: asyncio.Future[None]) -> None:
+    if not waited.done():
+        waited.set_result(None)
 
 
 def _settle(waiting: Sequence[_Waiting], error: Exception | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,12 +60,7 @@ def add(
 ) -> None:
     """Let an app or a backend service in. Its secret, if it has one, is shown once."""
     by = by or ("key" if backend or jwks or jwks_url else "public")
-    if by not in _METHODS:
-        fail(f"--by {by}: public, secret or key")
-    if wrong := [each for each in role or () if each not in _ROLES]:
-        fail(f"{', '.join(wrong)}: no such role; there are {', '.join(_ROLES)}")
-    if client_id and not _PLAIN_ID.fullmatch(client_id):
-        fail(f"--id {client_id}: up to 64 letters, digits and . _ ~ -")
+    _check(by, role or (), client_id)
     if by == "key" and not jwks and not jwks_url:
         fail("it proves itself by key: give its public keys with --jwks FILE or --jwks-url https://…")
     if not backend and not redirect:
@@ -80,14 +76,12 @@ def add(
         jwks_uri=jwks_url,
         initiate_login_uri=launch_url,
     )
-    if not (scopes := tuple(each.text for each in parse_scopes(metadata.scope))):
-        fail("--scope holds no scope that is understood, such as patient/*.rs, launch/patient or system/Observation.rs")
     secret = new_secret()
     client = Client(
         client_id or new_token(16),
         name,
         _METHODS[by],
-        scopes,
+        _scopes(metadata.scope),
         metadata.redirect_uris,
         launch_url,
         digest(secret) if by == "secret" else "",
@@ -135,7 +129,7 @@ def list_(data: Data = None, records: Records = None) -> None:
     """Show every app and backend service."""
     found = acting(lambda ground: ground.smart.store.every(Client), data, records)
     rows = [_row(held.value) for held in sorted(found, key=lambda held: held.value.name.casefold())]
-    show(("CLIENT_ID", "NAME", "BY", "SCOPES", "PURPOSE", "SINCE", "LAST USED", ""), rows, "There is no client yet.")
+    show(("CLIENT_ID", "NAME", "BY", "SCOPES", "PURPOSE", "SINCE", ""), rows, "There is no client yet.")
 
 
 def _row(client: Client) -> tuple[str, ...]:
@@ -147,7 +141,6 @@ def _row(client: Client) -> tuple[str, ...]:
         " ".join(client.scopes),
         client.purpose,
         day(client.created),
-        day(client.last_used),
         "" if client.is_approved else "shut out, or waits",
     )
 
@@ -170,6 +163,22 @@ async def _change(ground: Groundwork, id: str, what: str, **members: Any) -> Non
     event = changed(micros(ground.clock), administrator(), Changed.CONFIGURATION, "U", f"Client/{id}", what)
     put = smart.store.put(replace(held.value, **members), held.version)
     await smart.store.commit(put, *smart.recording.acts([event]))
+
+
+def _check(by: str, roles: Sequence[str], id: str) -> None:
+    if by not in _METHODS:
+        fail(f"--by {by}: public, secret or key")
+    if wrong := [each for each in roles if each not in _ROLES]:
+        fail(f"{', '.join(wrong)}: no such role; there are {', '.join(_ROLES)}")
+    if id and not _PLAIN_ID.fullmatch(id):
+        fail(f"--id {id}: up to 64 letters, digits and . _ ~ -")
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    scopes = tuple(each.text for each in parse_scopes(text))
+    if not scopes:
+        fail("--scope holds no scope that is understood, such as patient/*.rs, launch/patient or system/Observation.rs")
+    return scopes
 
 
 def _read_keys(file: Path | None) -> Any:

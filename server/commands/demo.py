@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import socket
+import shlex
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from server.assembly import Services
 from server.commands.bring_in import NOTHING_DONE, bring_in
 from server.commands.configuration import fail, failing_clearly, opened
 from server.commands.demo_guests import APP, REDIRECT, Admitted, admit
+from server.commands.listening import check_machine
 from server.commands.reindex import reindex
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.serve import run
@@ -32,15 +33,14 @@ _AN_IMAGE = (
 def demo(settings: Settings) -> None:
     """Import samples and ward where that is not done yet, let two users in, say what to try, and serve."""
     settings = replace(settings, second_factor="off")
-    if not _is_free(settings.host, settings.port):
-        fail(f"port {settings.port} is in use: stop what listens there, or choose another (make demo DEMO_PORT=8081)")
+    check_machine(settings, "choose another (make demo DEMO_PORT=8081)")
     if bring_in(settings, sample_folders(), None, is_quiet=True) == NOTHING_DONE:
         fail("the sample images could not be imported")
     with failing_clearly():
         admitted, is_keyed = asyncio.run(prepare(settings))
         if not is_keyed:
             reindex(settings, ())
-    typer.echo(_words(settings.own_url, admitted))
+    typer.echo(_words(settings.own_url, settings.data, admitted))
     run(settings)
 
 
@@ -71,17 +71,7 @@ def sample_folders() -> list[Path]:
     return [root / "test_files", root / "charset_files"]
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
-
-
-def _words(url: str, admitted: Admitted | None) -> str:
+def _words(url: str, data: Path, admitted: Admitted | None) -> str:
     """What a person reads before anything else."""
     curl = "curl -s" if admitted is None else 'curl -s --oauth2-bearer "$TOKEN"'
     base, fhir = f"{url}/dicomweb", f"{url}/fhir"
@@ -90,7 +80,7 @@ Weft serves until Ctrl-C; any viewer or app works unchanged with:
 
   DICOMweb   {base}   pydicom's sample images
   FHIR R4    {fhir}       a synthetic ward of twelve patients
-{_OPEN if admitted is None else _who(url, admitted)}
+{_OPEN if admitted is None else _who(url, data, admitted)}
   {curl} '{fhir}/Patient?name=ouyang&_pretty=true'
   {curl} '{fhir}/Patient/ward-03/$timeline?code=8867-4,8310-5,8480-6&_pretty=true'
   {curl} '{fhir}/Observation?patient=ward-03&code=8480-6,85354-9&_sort=-date&_count=5&_pretty=true'
@@ -104,7 +94,7 @@ Nobody is asked for anything (--auth off), and nothing is recorded: for this mac
 """
 
 
-def _who(url: str, admitted: Admitted) -> str:
+def _who(url: str, data: Path, admitted: Admitted) -> str:
     people = "\n".join(f"  {login:12} {password}" for login, password in admitted.passwords.items())
     exports = "\n".join(f"  export {name}={token}" for name, token in admitted.tokens.items())
     token = admitted.tokens["TOKEN"]
@@ -117,10 +107,12 @@ other passwords at each start):
 An app of yours: iss {url}/fhir, client_id {APP}, redirect_uri {REDIRECT}
 
 Or use tokens, good for an hour: the radiologist's, one that keeps consents, one that reads the audit trail.
+The last line is for `weft user`, `weft client` and `weft audit`.
 
 {exports}
+  export WEFT_DATA={shlex.quote(str(data.resolve()))}
 
   curl -s --oauth2-bearer {token} '{url}/fhir/Patient/ward-03?_pretty=true'
 
-More, once the three lines above are pasted (without sign-in at all: make demo AUTH=off):
+More, once these lines are pasted (without sign-in at all: make demo AUTH=off):
 """

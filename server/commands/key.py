@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, day, say, show
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
 from server.smart.keys import ALGORITHM
 from server.smart.moments import micros
+from storage.ports import Put
 
 keys = group("key", "The keys that sign who is who (id_tokens).")
 
@@ -39,9 +42,10 @@ def list_(data: Data = None, records: Records = None) -> None:
 
 
 async def _rotated(ground: Groundwork) -> str:
-    kid = await ground.smart.ring.rotate()
-    event = changed(
-        micros(ground.clock), administrator(), Changed.CONFIGURATION, "C", f"Key/{kid}", "signing key rotated"
-    )
-    await ground.smart.recording.record([event])
-    return kid
+    smart, at = ground.smart, micros(ground.clock)
+
+    def acts(kid: str) -> Sequence[Put]:
+        event = changed(at, administrator(), Changed.CONFIGURATION, "C", f"Key/{kid}", "signing key rotated")
+        return smart.recording.acts([event])
+
+    return await smart.ring.rotate(acts)

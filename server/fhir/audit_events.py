@@ -2,14 +2,15 @@
 
 The journal is the truth; these records are how it is searched. Up to where they have been made is a record of the same
 commit, so no event is ever there twice, whichever process works. While requests are served this takes a tenth of the
-time at most, and commits seldom, because every commit makes what others remember of the records old; an auditor who
-searches waits a moment until the newest are there.
+time at most, and commits seldom, because every commit makes what others remember of the records old; while requests
+flood in, it stands back. An auditor who searches waits a moment until the newest are there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import msgspec
 from server.audit.alerts import Alerts, kind_of
 from server.audit.balp import audit_events
 from server.audit.emergencies import Emergencies
+from server.audit.feed import Turn
 from server.audit.parts import Node
 from server.audit.reading import Page, Recorded
 from server.audit.writes import Recording
@@ -41,6 +43,11 @@ _CHUNK = 25
 """Events rendered at once in a worker thread."""
 _DUTY = 9
 """So many times as long as it worked, it rests."""
+_BUSY = 0.4
+"""Of one processor's time: where this process takes more, it is not for this work, and this work stands back."""
+_BACK = 1.0
+_LONGEST_BACK = 30
+"""So many times as long it stands back before each page: alerts are made here too."""
 _IDLE = 10.0
 _ELSEWHERE = 15.0
 _SWEEPS = 360
@@ -50,6 +57,8 @@ _PATIENCE = 3.0
 _SWEPT = 500
 _DAY = 86_400_000_000
 
+_log = logging.getLogger("weft.audit")
+
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
 
 
@@ -57,14 +66,6 @@ class EventLog(Recording, Protocol):
     async def events(self, after: str, limit: int) -> Page: ...
 
     async def settle(self) -> None: ...
-
-
-class Turn(Protocol):
-    """Of several processes, which one works."""
-
-    async def hold(self) -> bool: ...
-
-    async def release(self) -> None: ...
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -105,6 +106,7 @@ class AuditProjection:
         self._alerts = alerts or Alerts()
         self._emergencies = Emergencies(records, log)
         self._pause = pause
+        self._looked = (time.perf_counter(), time.process_time())
 
     async def run(self) -> None:
         """The worker of all processes; one of them works."""
@@ -114,9 +116,22 @@ class AuditProjection:
                 continue
             if number % _SWEEPS == 0:
                 await self.sweep(micros(self._clock))
+            await self._stand_back()
             has_more = await self.step(self._rested)
             await self._emergencies.end((), micros(self._clock))
             await self._pause(0 if has_more else _IDLE)
+
+    async def _stand_back(self) -> None:
+        for _ in range(_LONGEST_BACK):
+            if not self._is_busy():
+                return
+            await self._pause(_BACK)
+
+    def _is_busy(self) -> bool:
+        """Whether the process has worked much since this was asked last."""
+        then, before = self._looked
+        self._looked = now, worked = time.perf_counter(), time.process_time()
+        return worked - before > _BUSY * (now - then)
 
     async def catch_up(self, patience: float = _PATIENCE) -> bool:
         """Bring the copies up to now, for no longer than `patience`; whether they are."""
@@ -168,11 +183,16 @@ class AuditProjection:
         return len(page.records)
 
     def _puts(self, events: Sequence[Recorded]) -> list[Put]:
-        return [
-            self._put(each.event.recorded // 1000 * 1000, resource)
-            for each in events
-            for resource in audit_events(each.id, each.event, self._options.node)
-        ]
+        return [put for each in events for put in self._copies(each)]
+
+    def _copies(self, recorded: Recorded) -> list[Put]:
+        """None of an event that cannot be told so: it stays in the journal, and must not hold up all that follow."""
+        at = recorded.event.recorded // 1000 * 1000
+        try:
+            return [self._put(at, each) for each in audit_events(recorded.id, recorded.event, self._options.node)]
+        except Exception:
+            _log.exception("audit entry %s cannot be made searchable", recorded.id)
+            return []
 
     def _put(self, at: int, resource: dict[str, Any]) -> Put:
         whole = stamped(resource, resource["id"], 1, at)

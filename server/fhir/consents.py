@@ -1,5 +1,7 @@
 """Consents compiled as they are written: what a Consent, or a Patient's links, comes to goes into the same commit.
 
+So does whose a PractitionerRole is, for consents that speak of what a practitioner authored.
+
 Each commit that changes one counts the state record up, on the condition that nobody else did meanwhile; the new count
 is the sequence of its rules. So a process that knows one count finds whatever is newer, and nothing twice in doubt.
 """
@@ -11,9 +13,10 @@ from datetime import UTC, tzinfo
 
 import msgspec
 
+from server.access.consent.alerts import Alerts, LoggedAlerts
 from server.access.consent.compiling import Compiler
-from server.access.consent.rule import FLAWED, RULES, SEQUENCE, STATE, Linked, Written
-from server.access.consent.source import CURRENT, INDEXES, Alert, warn
+from server.access.consent.rule import FLAWED, RULES, SEQUENCE, STATE, Employed, Linked, Rule, Written
+from server.access.consent.source import CURRENT, INDEXES
 from server.fhir.index.bases import Bases
 from server.fhir.index.moments import span_of
 from server.fhir.json_form import Resource, decode
@@ -25,20 +28,22 @@ from storage.ports import Cursor, Put, Record, Records
 from storage.query import EVERYTHING, Exists, Predicate
 
 _TOGETHER = 200
-_COMPILED = "compiled"
+_COMPILED = "compiled-with-roles"
 _LINK = b'"link"'
 
 
 class ConsentRules:
     """Refuses nothing: a consent that is not understood is kept, and forbids."""
 
-    types = frozenset(("Consent", "Patient"))
+    types = frozenset(("Consent", "Patient", "PractitionerRole"))
 
-    def __init__(self, records: Records, bases: Sequence[str] = (), zone: tzinfo = UTC, alert: Alert = warn) -> None:
-        """`alert` is told of each consent that is not understood."""
+    def __init__(
+        self, records: Records, bases: Sequence[str] = (), zone: tzinfo = UTC, alerts: Alerts | None = None
+    ) -> None:
+        """`alerts` are told of each consent that is not understood."""
         self._records = records
         self._compiler = Compiler(lambda text: span_of(text, zone), Bases.of(bases).local)
-        self._alert = alert
+        self._alerts = alerts or LoggedAlerts()
 
     async def check(self, changes: Sequence[Change]) -> list[Ruling]:
         if not any(self._concerns(each) for each in changes):
@@ -47,7 +52,7 @@ class ConsentRules:
 
     def _concerns(self, change: Change) -> bool:
         """Cheap, because every Patient that is written comes by."""
-        if change.type == "Consent" or (change.resource is not None and change.resource.get("link")):
+        if change.type != "Patient" or (change.resource is not None and change.resource.get("link")):
             return True
         current = change.standing.current
         return current is not None and _LINK in current.body
@@ -60,7 +65,8 @@ class ConsentRules:
             if written is None:
                 rulings.append(())
             else:
-                rulings.append((*count, _act(f"{change.type}/{change.id}", written, version + 1)))
+                name = f"{change.type}/{change.id}"
+                rulings.append((*count, _act(name, written, version + 1), *self._told(name, written.rule)))
                 count = ()
         return rulings
 
@@ -69,7 +75,8 @@ class ConsentRules:
         await self._records.prepare(INDEXES)
         if await self._records.get(STATE, [_COMPILED]):
             return
-        for resource_type, predicate in (("Consent", EVERYTHING), ("Patient", Exists("link"))):
+        kept = (("Consent", EVERYTHING), ("PractitionerRole", EVERYTHING), ("Patient", Exists("link")))
+        for resource_type, predicate in kept:
             after: Cursor | None = None
             while True:
                 try:
@@ -98,15 +105,24 @@ class ConsentRules:
         """What the change makes of the record of rules, `None` where it may stay as it is."""
         if change.type == "Patient":
             return self._linked(change)
+        if change.type == "PractitionerRole":
+            return self._employed(change)
         rule = None if change.resource is None else self._compiler.compile(change.resource)
-        if rule is not None and rule.flaw:
-            self._alert(f"Consent/{change.id}", f"not understood, so it forbids everything: {rule.flaw}")
         if rule is None and change.standing.current is None:
             return None
         return Written(rule=rule)
 
+    def _told(self, name: str, rule: Rule | None) -> tuple[Put, ...]:
+        return self._alerts.flawed(name, rule.patient, rule.flaw) if rule is not None and rule.flaw else ()
+
     def _linked(self, change: Change) -> Written:
         return Written(linked=Linked(() if change.resource is None else self._others(change.resource)))
+
+    def _employed(self, change: Change) -> Written | None:
+        """What was authored under a role that is gone, or is nobody's any more, stays whose it was."""
+        named = change.resource.get("practitioner", {}).get("reference", "") if change.resource is not None else ""
+        practitioner = self._compiler.local(named).partition("/_history/")[0]
+        return Written(employed=Employed(practitioner)) if practitioner.startswith("Practitioner/") else None
 
     def _others(self, patient: Resource) -> tuple[str, ...]:
         named = (each.get("other", {}).get("reference") for each in patient.get("link", ()))

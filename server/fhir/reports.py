@@ -16,7 +16,7 @@ the second fails to commit, looks again and finds the first. A write that makes 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from profiles.packages.canonical import IDENTIFIER_TYPE, profile_url
@@ -88,16 +88,16 @@ class ReportRules:
         versions = {each.id: each.version for each in await self._records.get(GUARD, names)} if names else {}
         return {name: Put(GUARD, name, b"-", expected=versions.get(name, 0)) for name in names}
 
-    async def _standing(self, asked: Sequence[Examination], changed: Mapping[str, Any]) -> dict[Examination, str]:
-        """The report of each examination that is current and that this commit leaves as it is."""
-        found: dict[Examination, str] = {}
+    async def _standing(self, asked: Sequence[Examination], changed: Mapping[str, Any]) -> frozenset[Examination]:
+        """The examinations with a report that is current and that this commit leaves as it is."""
+        found: set[Examination] = set()
         for start in range(0, len(asked), _TOGETHER):
             tokens = ",".join(sorted({each.token for each in asked[start : start + _TOGETHER]}))
             pairs = (("identifier", tokens), ("status", ",".join(_STAGES)), ("_profile", PROFILE))
             for stored in await self._searcher.matching(_SYSTEM, "DiagnosticReport", pairs, _MOST):
                 if stored.id not in changed:
-                    found |= dict.fromkeys(current_examinations(decode(stored.body)), stored.reference)
-        return found
+                    found |= current_examinations(decode(stored.body))
+        return frozenset(found)
 
 
 def current_examinations(report: Resource | None) -> frozenset[Examination]:
@@ -129,12 +129,13 @@ def _assigner(reference: Mapping[str, Any]) -> str:
 
 
 def _second(
-    current: frozenset[Examination], standing: Mapping[Examination, str], taken: set[Examination]
+    current: frozenset[Examination], standing: Collection[Examination], taken: set[Examination]
 ) -> Problem | None:
     for each in sorted(current):
         if each in standing:
+            # Which one is not said: whoever writes may be somebody who may not see it.
             return _duplicate(
-                f"{standing[each]} is the current report of this examination: update it, "
+                "There is a current report of this examination: find it by its number and update it, "
                 "or make it entered-in-error, before or in the same transaction."
             )
         if each in taken:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from profiles.findings import Severity
-from server.access.consent.source import Alert, warn
+from server.access.consent.alerts import Alerts
 from server.access.decision import AccessPoint
 from server.audit.writes import UNRECORDED, Writes
 from server.fhir.access_marker import has_access_keys
@@ -36,6 +36,7 @@ from server.fhir.rules import RuleSet
 from server.fhir.search.request import Limits
 from server.fhir.search.searcher import Searcher
 from server.fhir.series_labels import SeriesLabels
+from server.fhir.subscriptions.owner import Owners
 from server.fhir.subscriptions.rules import SubscriptionRules
 from server.fhir.subscriptions.service import Subscriptions
 from server.fhir.writing import Writing
@@ -84,10 +85,10 @@ class FhirServices:
             *TerminologyRows(terminology, self.repository, self.offload).rows(),
         )
 
-    def subscriptions(self, hosts: Hosts) -> Subscriptions:
-        """What serves subscriptions for as long as the server runs."""
+    def subscriptions(self, hosts: Hosts, owners: Owners) -> Subscriptions:
+        """What serves subscriptions for as long as the server runs, and as long as their owners may be told."""
         parameters = self.knowledge.parameters
-        return Subscriptions(self.repository, self.searcher, parameters, self.clock, self.offload, hosts)
+        return Subscriptions(self.repository, self.searcher, parameters, self.clock, self.offload, hosts, owners)
 
     def catalogue(self, others: Sequence[Operation] = ()) -> Catalogue:
         return Catalogue((*self.operations(), *others))
@@ -99,10 +100,10 @@ async def open_fhir(
     clock: Clock,
     offload: Offload,
     options: FhirOptions,
-    alert: Alert = warn,
+    alerts: Alerts | None = None,
     writes: Writes = UNRECORDED,
 ) -> FhirServices:
-    """`alert` is told of consents that are not understood; `writes` gives the events of what is written."""
+    """`alerts` are told of consents that are not understood; `writes` gives the events of what is written."""
     declared = Severity.ERROR if options.enforces_profiles else Severity.WARNING
     knowledge = knowledge_of(options.bases, options.zone, offload, declared)
     parameters = knowledge.parameters
@@ -126,7 +127,7 @@ async def open_fhir(
         Limits(max_count=options.most_results),
         redaction,
     )
-    writing = await _writing(records, offload, options, knowledge, searcher, alert)
+    writing = await _writing(records, offload, options, knowledge, searcher, alerts)
     repository = Repository(
         records,
         access,
@@ -155,11 +156,16 @@ async def open_fhir(
 
 
 async def _writing(
-    records: Records, offload: Offload, options: FhirOptions, knowledge: Knowledge, searcher: Searcher, alert: Alert
+    records: Records,
+    offload: Offload,
+    options: FhirOptions,
+    knowledge: Knowledge,
+    searcher: Searcher,
+    alerts: Alerts | None,
 ) -> Writing:
     """What makes changes ready, under all the rules of beside and before."""
     parameters = knowledge.parameters
-    consents = ConsentRules(records, options.bases, options.zone, alert)
+    consents = ConsentRules(records, options.bases, options.zone, alerts)
     await consents.prepare()
     rules = RuleSet((ReportRules(records, searcher), consents, SeriesLabels(parameters.keys)))
     validation = SubscriptionRules(knowledge.validation, searcher)

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from server.http.surface import Answer, Call, Endpoint
-from server.oauth.protocol_call import pairs_of, sent_to, site_of
+from server.oauth.protocol_call import caller_of, pairs_of, sent_to, site_of
 from server.smart.authority import Authority, Begun
 from server.smart.forms import read_form
 from server.smart.model import Session, User
@@ -42,7 +42,7 @@ class Authorize:
     async def _begin(self, call: Call, pairs: Iterable[tuple[str, str]]) -> Answer:
         form = read_form(pairs)
         found = await self.pages.signed_in(call) if form.get("prompt") == "none" else None
-        begun = await self.authority.begin(form, site_of(call), found[1] if found else None)
+        begun = await self.authority.begin(form, site_of(call), found[1] if found else None, caller_of(call))
         if isinstance(begun, Begun):
             return sent_to(f"{call.base}/approve?{urlencode({'request': begun.value})}", 303)
         return sent_to(begun.location)

@@ -1,4 +1,4 @@
-"""Cookies of the pages: random names for what the server keeps, and the language somebody chose.
+"""Cookies of the pages: random names for what the server keeps and for the browser, and the language somebody chose.
 
 `__Host-` binds a cookie to this host and to https. Browsers refuse it over plain http, which only a server on
 loopback speaks; there the names are plain.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from server.http.surface import Call
 
-SESSION, VISIT, FORM, LANGUAGE = "session", "visit", "form", "language"
+SESSION, VISIT, FORM, LANGUAGE, DEVICE = "session", "visit", "form", "language", "device"
+_LASTING = (LANGUAGE, DEVICE)
 
 _PREFIX = "weft-"
 _LONGEST = 8192
@@ -16,21 +17,24 @@ _YEAR = 365 * 24 * 3600
 
 
 def read(call: Call, name: str) -> str:
-    """The value of one of our cookies; empty where the browser has none."""
-    header = call.header("cookie") or ""
+    """The value of one of our cookies; empty where the browser has none.
+
+    Each header by itself, and a comma ends nothing: a host beside this one may set cookies that hold one.
+    """
     wanted = _full(call, name)
-    if wanted not in header or len(header) > _LONGEST:
-        return ""
-    for part in header.replace(",", ";").split(";"):
-        key, _, value = part.strip().partition("=")
-        if key == wanted:
-            return value.strip('"')
+    for field, header in call.scope["headers"]:
+        if field.lower() != b"cookie" or len(header) > _LONGEST:
+            continue
+        for part in str(header, "latin-1").split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == wanted:
+                return value.strip('"')
     return ""
 
 
 def kept(call: Call, name: str, value: str) -> tuple[str, str]:
-    """The header that has the browser keep a value until it is closed, a language for a year."""
-    lasting = f"; Max-Age={_YEAR}" if name == LANGUAGE else ""
+    """The header that has the browser keep a value until it is closed, or for a year."""
+    lasting = f"; Max-Age={_YEAR}" if name in _LASTING else ""
     return ("Set-Cookie", f"{_full(call, name)}={value}{_attributes(call)}{lasting}")
 
 

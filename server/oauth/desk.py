@@ -13,12 +13,13 @@ from server.kernel.clock import Clock
 from server.kernel.ids import new_token
 from server.kernel.problem import Issue, Kind, Problem
 from server.oauth import cookies
-from server.oauth.cookies import FORM, LANGUAGE, SESSION, VISIT
+from server.oauth.cookies import DEVICE, FORM, LANGUAGE, SESSION, VISIT
 from server.oauth.csrf import FormTokens
 from server.oauth.form import Form, read_form
 from server.oauth.page import CLOSED, Openings, leave_for, moment_text, page, path_of, with_request
 from server.oauth.protocol_call import caller_of
 from server.oauth.words import LANGUAGES, Say, language_of, say_in
+from server.smart.digest import digest
 from server.smart.model import Session, User
 from server.smart.recording import Caller
 from server.smart.sessions import Sessions
@@ -48,7 +49,8 @@ class Visitor:
 
     @property
     def caller(self) -> Caller:
-        return caller_of(self.call)
+        device = cookies.read(self.call, DEVICE)
+        return caller_of(self.call)._replace(device=digest(device) if device else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ class Desk:
         call = visitor.call
         if isinstance(step, Entered):
             visitor.set += [cookies.kept(call, SESSION, step.cookie), cookies.dropped(call, VISIT)]
+            if step.device:
+                visitor.set.append(cookies.kept(call, DEVICE, step.device))
             return self.leave(visitor, "/approve" if request else "/account", request)
         if step.cookie:
             visitor.set.append(cookies.kept(call, VISIT, step.cookie))

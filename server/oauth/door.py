@@ -14,7 +14,7 @@ from server.access.roles import AUDITOR, EMERGENCY
 from server.audit.acts import AUDIT_USED, ELSEWHERE, About, Pattern, pattern_of
 from server.audit.codes import LOGIN, REFUSED_INPUT, SECURITY_ALERT, USER_AUTHENTICATION
 from server.audit.event import Event
-from server.audit.folding import MINUTE, Folds
+from server.audit.folding import MINUTE, Folds, Strangers
 from server.audit.telling import Deed, decision_of, events_of
 from server.audit.writes import Recording
 from server.http.surface import Answer, Call, Endpoint
@@ -27,8 +27,8 @@ from server.smart.bearer import Access
 
 _NOBODY = Actor("nobody", "not signed in", ())
 _AUDIT_EVENT = "AuditEvent"
-_PEERS = 100
-"""Addresses whose refused tokens are told of in one minute; beyond it they only count."""
+_MOST_BEHIND = 100
+"""Requests at once that are known not to see the newest events."""
 
 REFUSED_INPUT_PATTERN = Pattern(SECURITY_ALERT, REFUSED_INPUT, "E", About.DATA)
 _BEHIND = '199 weft "the newest events cannot be searched yet"'
@@ -81,7 +81,7 @@ class SmartDoor:
         self._missing = {"WWW-Authenticate": f'Bearer realm="{realm}"'}
         self._invalid = {"WWW-Authenticate": f'Bearer realm="{realm}", error="invalid_token"'}
         self._streams = Folds()
-        self._strangers = Folds(most=_PEERS)
+        self._strangers = Strangers()
         self._behind: set[str] = set()
         """Requests for events that will not see the newest."""
 
@@ -125,7 +125,7 @@ class SmartDoor:
 
     async def _look_up(self, request_id: str) -> None:
         """Before an auditor's request; one that cannot see the newest events will say so."""
-        if self._catch_up is not None and not await self._catch_up() and len(self._behind) < _PEERS:
+        if self._catch_up is not None and not await self._catch_up() and len(self._behind) < _MOST_BEHIND:
             self._behind.add(request_id)
 
     def _warn(self, call: Call, outcome: Answer | Problem) -> None:
@@ -169,17 +169,10 @@ class SmartDoor:
     async def _stranger(self, request_id: str, peer: str) -> None:
         """A token that opens nothing; who tries many is told of once a minute, and so are all beyond the limit."""
         at = micros(self._clock)
-        if self._strangers.covers(peer, at):
-            return
-        if not self._strangers.has_room():
-            peer = ""
-            if self._strangers.covers(peer, at):
-                return
         event = Event(
             USER_AUTHENTICATION, LOGIN, "E", at, outcome=4, outcome_text="invalid_token", request=request_id, peer=peer
         )
-        await self._recorder.record([event])
-        self._strangers.begin(peer, event)
+        await self._strangers.tell(self._recorder, event)
 
 
 def _deed(call: Call, pattern: Pattern, outcome: Answer | Problem) -> Deed:

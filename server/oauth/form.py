@@ -1,7 +1,8 @@
-"""A posted form: bounded, decoded strictly, each name once but for those that may come several times."""
+"""A posted body, and the form in it: bounded, decoded strictly, each name once but for those that may come several times."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from server.kernel.problem import Issue, Kind, Problem
 
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST = 64 << 10
+_SECONDS = 30.0
 _MOST = 400
 
 
@@ -30,18 +32,29 @@ class Form:
         return self.fields.get(name, ())
 
 
+async def read_body(call: Call) -> bytes:
+    """The body of a request, from whoever sends one: neither long nor slow, or it holds a connection for nothing."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_SECONDS):
+            async for chunk in call.stream():
+                body += chunk
+                if len(body) > _LONGEST:
+                    raise Problem(Kind.TOO_LARGE, f"The body is longer than {_LONGEST} bytes.")
+    except TimeoutError:
+        problem = _bad("The body came too slowly.")
+        problem.headers["Connection"] = "close"
+        raise problem from None
+    return bytes(body)
+
+
 async def read_form(call: Call) -> Form:
     """The form of a POST; `INVALID`, `TOO_LARGE` or `UNSUPPORTED_MEDIA` where it is none of ours."""
     if parse_media_type(call.header("content-type") or "-/-")[0] != _FORM:
         raise Problem(Kind.UNSUPPORTED_MEDIA, f"A form is posted as {_FORM}.")
-    chunks, size = [], 0
-    async for chunk in call.stream():
-        size += len(chunk)
-        if size > _LONGEST:
-            raise Problem(Kind.TOO_LARGE, f"The form is longer than {_LONGEST} bytes.")
-        chunks.append(chunk)
+    body = await read_body(call)
     try:
-        text = b"".join(chunks).decode("utf-8")
+        text = body.decode("utf-8")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST)
     except ValueError:
         raise _bad(f"The form is not percent-encoded UTF-8 of at most {_MOST} fields.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlencode
 
 from server.audit.acts import pattern_of
 from server.audit.telling import Deed, events_of
@@ -37,16 +38,16 @@ class RecordedPatients:
     clock: Clock
 
     async def search(self, context: Context, text: str) -> list[Listed]:
-        return await self._recorded(context, await self.patients.search(context, text), f"text={text}")
+        return await self._recorded(context, await self.patients.search(context, text), {"text": text})
 
     async def several(self, context: Context, ids: Sequence[str]) -> list[Listed]:
-        return await self._recorded(context, await self.patients.several(context, ids), f"_id={','.join(ids)}")
+        return await self._recorded(context, await self.patients.several(context, ids), {"_id": ",".join(ids)})
 
-    async def _recorded(self, context: Context, found: list[Listed], query: str) -> list[Listed]:
+    async def _recorded(self, context: Context, found: list[Listed], asked: dict[str, str]) -> list[Listed]:
         pattern = pattern_of("search.type")
         if pattern is not None:
             shown = tuple(f"Patient/{each.id}" for each in found)
-            deed = Deed(pattern, "Patient", f"POST /oauth/patients?{query}", patients=shown)
+            deed = Deed(pattern, "Patient", f"POST /oauth/patients?{urlencode(asked)}", patients=shown)
             await self.recording.record(events_of(micros(self.clock), context, deed))
         return found
 

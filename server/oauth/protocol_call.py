@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from server.http.surface import Answer, Call
-from server.kernel.problem import Kind, Problem
-from server.oauth.form import read_form
+from server.oauth.form import read_body, read_form
 from server.smart.recording import Caller
 from server.smart.refusals import refusal
 from server.smart.site import Site
@@ -17,8 +16,6 @@ from server.smart.site import Site
 JSON = "application/json"
 NOT_KEPT = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 """RFC 6749 5.1."""
-
-_LONGEST_BODY = 64 << 10
 
 
 async def pairs_of(call: Call) -> Sequence[tuple[str, str]]:
@@ -31,12 +28,7 @@ async def body_of(call: Call) -> bytes:
     """A JSON body."""
     if (call.header("content-type") or "").partition(";")[0].strip().lower() != JSON:
         raise refusal("invalid_request", f"The body is sent as {JSON}.")
-    body = bytearray()
-    async for chunk in call.stream():
-        body += chunk
-        if len(body) > _LONGEST_BODY:
-            raise Problem(Kind.TOO_LARGE, f"The body is longer than {_LONGEST_BODY} bytes.")
-    return bytes(body)
+    return await read_body(call)
 
 
 def bearer_of(call: Call) -> str:

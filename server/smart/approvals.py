@@ -51,6 +51,6 @@ class Approvals:
         approval = await self.store.approval(approval_id)
         if approval is None:
             return
-        await self.store.revoke(approval_id)
         told = who(caller, approval.client, user, approval)
-        await self.recording.record([token_revoked(micros(self.clock), told, approval_id, "asked by the user")])
+        event = token_revoked(micros(self.clock), told, approval_id, "asked by the user")
+        await self.store.revoke(approval_id, *self.recording.acts([event]))

@@ -35,6 +35,7 @@ from server.smart.consenting import Consents, NoConsents, is_shut
 from server.smart.digest import digest, new_secret
 from server.smart.forms import Form
 from server.smart.lifetimes import Lifetimes
+from server.smart.lockout import network_of
 from server.smart.model import Approval, Client, Code, Launch, Session, User
 from server.smart.moments import micros
 from server.smart.protocol import Core, problem_of
@@ -47,10 +48,11 @@ from server.smart.standing import limits
 from server.smart.stores import Held, SmartStore
 from storage.errors import VersionConflict
 from storage.ports import Delete, Put
-from storage.query import EVERYTHING
+from storage.query import EVERYTHING, Equals
 
-_MOST_WAITING = 5000
-"""Requests that wait for their users, whoever sent them: nobody has signed in for these."""
+_MOST_WAITING, _MOST_OF_ONE = 10_000, 500
+"""Requests that wait for their users, of all and of one network: nobody has signed in for these, so anybody may send
+any number, and a hospital may have one address."""
 
 
 class Begun(NamedTuple):
@@ -87,7 +89,9 @@ class Authority:
     lifetimes: Lifetimes = Lifetimes()
     consents: Consents = NoConsents()
 
-    async def begin(self, form: Form, site: Site, session: Session | None = None) -> Begun | SentBack:
+    async def begin(
+        self, form: Form, site: Site, session: Session | None = None, caller: Caller = NOWHERE
+    ) -> Begun | SentBack:
         """A `Problem` where the request names no app to answer to; an error goes back to the app where it does."""
         now = micros(self.clock)
         case = Case(form, site.issuer, now, fhir_base=site.fhir)
@@ -98,13 +102,18 @@ class Authority:
         try:
             core.get_consent_grant(request)
             self._check_silent(form, session)
-            pending, value = _pending(case, str(request.scope))
+            pending, value = _pending(case, str(request.scope), network_of(caller.peer))
         except OAuth2Error as error:
             return SentBack(core.authorization_refusal(request, error).location)
-        if await self.store.records.count(REQUEST, EVERYTHING, at_most=_MOST_WAITING) >= _MOST_WAITING:
-            raise Problem(Kind.BUSY, "Too many requests wait for their users.", retry_after=60)
+        await self._check_room(pending)
         await self.store.save(pending, 0)
         return Begun(value)
+
+    async def _check_room(self, pending: PendingRequest) -> None:
+        own = Equals("network", pending.network)
+        for which, most in ((own, _MOST_OF_ONE), (EVERYTHING, _MOST_WAITING)):
+            if await self.store.records.count(REQUEST, which, at_most=most) >= most:
+                raise Problem(Kind.BUSY, "Too many requests wait for their users.", retry_after=60)
 
     @staticmethod
     def _check_silent(form: Form, session: Session | None) -> None:
@@ -263,7 +272,7 @@ def _over() -> Problem:
     return problem
 
 
-def _pending(case: Case, scope: str) -> tuple[PendingRequest, str]:
+def _pending(case: Case, scope: str, network: str) -> tuple[PendingRequest, str]:
     form, value = case.form, new_secret()
     scopes = tuple(scope.split())
     if "offline_access" in scopes:
@@ -283,6 +292,7 @@ def _pending(case: Case, scope: str) -> tuple[PendingRequest, str]:
         login_hint=form.get("login_hint", ""),
         max_age=max_age_of(form),
         locales=form.get("ui_locales", ""),
+        network=network,
         created=case.now,
         expires=case.now + LIFETIME,
     )

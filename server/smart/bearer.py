@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
+from server.access.roles import SYSTEM
 from server.kernel.clock import Clock
 from server.kernel.context import Actor, Grant
 from server.smart.digest import digest
@@ -37,6 +38,7 @@ class Access(NamedTuple):
 class _Kept(NamedTuple):
     access: Access
     revision: int | None
+    since: int
     until: int
 
 
@@ -51,7 +53,7 @@ class Bearer:
         now, revision = micros(self._clock), await self._store.records.revision()
         id = digest(token)
         kept = self._kept.get(id)
-        if kept is not None and kept.revision == revision and now < kept.until:
+        if kept is not None and kept.revision == revision and kept.since <= now < kept.until:
             return kept.access
         standing = await standing_of(self._store, token, now)
         if standing is None or standing.token.kind != ACCESS:
@@ -67,7 +69,7 @@ class Bearer:
             until = min(until, now + _KEPT)
         if len(self._kept) >= _MOST:
             self._kept.clear()
-        self._kept[id] = _Kept(access, revision, until)
+        self._kept[id] = _Kept(access, revision, now, until)
 
 
 def _access(standing: Standing) -> Access:
@@ -92,8 +94,9 @@ def _access(standing: Standing) -> Access:
 
 
 def _agreed(granted: Iterable[Grant], client: Client, *, is_user: bool) -> tuple[Grant, ...]:
-    """An app that is limited to some patients reaches no others, whoever uses it; by itself it has them as its own."""
-    if client.patients is None or not is_user:
+    """A client that is limited to some patients reaches no others, whoever uses it and in whatever role; where it acts
+    for itself as a system only, it has them as its own."""
+    if client.patients is None or (not is_user and set(client.roles) <= {SYSTEM}):
         return tuple(granted)
     return tuple(
         each if each.patient else replace(each, patient=patient)

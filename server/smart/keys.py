@@ -7,6 +7,7 @@ expected version gone and reads again. Private keys are encrypted at rest like e
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +83,15 @@ class KeyRing:
         found = await self._records.get(SIGNING_KEY, [_RING])
         return msgspec.json.decode(found[0].body, type=_Ring).keys if found else ()
 
-    async def rotate(self) -> str:
-        """Put a new key into use and give its id; the one before stays published until its last token ends."""
+    async def rotate(self, acts: Callable[[str], Sequence[Put]] = lambda _: ()) -> str:
+        """Put a new key into use and give its id; the one before stays published until its last token ends.
+
+        `acts` are what goes into the same commit, by the key's id.
+        """
         fresh = await self._made()
         for _ in range(_ATTEMPTS):
             ring, version = await self._ring()
-            if await self._keep(_rotated(ring, fresh, micros(self._clock)), version):
+            if await self._keep(_rotated(ring, fresh, micros(self._clock)), version, acts(fresh.kid)):
                 return fresh.kid
         raise Problem(Kind.CONFLICT, "The signing keys are being changed by others: try again.")
 
@@ -99,9 +103,9 @@ class KeyRing:
             await self._keep(_Ring((await self._made(),)), 0)
         raise Problem(Kind.UNAVAILABLE, "The signing keys cannot be made.", retry_after=5)
 
-    async def _keep(self, ring: _Ring, version: int) -> bool:
+    async def _keep(self, ring: _Ring, version: int, more: Sequence[Put] = ()) -> bool:
         try:
-            await self._records.commit([Put(SIGNING_KEY, _RING, msgspec.json.encode(ring), expected=version)])
+            await self._records.commit([Put(SIGNING_KEY, _RING, msgspec.json.encode(ring), expected=version), *more])
         except VersionConflict:
             return False
         return True

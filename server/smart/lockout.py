@@ -1,14 +1,16 @@
 """Guessing made slow: delays that grow with failures, then a lock that ends by itself or by an administrator.
 
 Failures are counted by login, known or not, so that neither answer nor delay tells whether a login exists; and by
-peer address, so that one password cannot be tried on every login. An attempt is counted before the password is
-looked at and forgiven when it was right: any number of attempts at once gain nothing.
+peer address, so that one password cannot be tried on every login. A browser in which the user has signed in before is
+counted by itself, or strangers could lock anybody out for as long as they like. An attempt is counted before the
+password is looked at and forgiven when it was right: any number of attempts at once gain nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,11 +20,13 @@ from server.kernel.problem import Kind, Problem
 from server.smart.moments import HOUR, MINUTE, SECOND, micros
 from storage.errors import VersionConflict
 from storage.ports import Delete, Put, Records
+from storage.query import Equals, Key
 
 FAILURES = "smart-failures"
-"""Key `expires`: the moment from which a record means nothing."""
+"""Key `expires`: the moment from which a record means nothing; `login`, hashed, of what an administrator unlocks."""
 
 _ROUNDS = 30
+_MOST = 1000
 
 
 class Failures(msgspec.Struct, frozen=True):
@@ -62,9 +66,10 @@ class Attempt:
     """One that was let begin, counted as a failure until it is forgiven."""
 
     login: str
-    peer: str
+    ids: tuple[str, ...]
+    """Of the records it is counted in, that of the login or of the user's own browser first."""
     locks: bool
-    """If it fails, the login is locked."""
+    """If it fails, that one is locked."""
 
 
 class Lockout:
@@ -73,47 +78,55 @@ class Lockout:
         self._clock = clock
         self._limits = limits or Limits()
 
-    async def begin(self, login: str, peer: str) -> Attempt:
-        """Counted; `BUSY` with the seconds to wait where it comes too soon or the lock is closed."""
-        limits = {
-            _of_login(login): self._limits.login,
-            **{_of_peer(each): self._limits.peer for each in [peer] if each},
-        }
+    async def begin(self, login: str, peer: str, device: str = "") -> Attempt:
+        """Counted; `BUSY` with the seconds to wait where it comes too soon or the lock is closed.
+
+        `device` names a browser in which the user has signed in before.
+        """
+        first = _first(login, device)
+        limits = {first: self._limits.login}
+        if peer and not device:
+            limits[_of_peer(peer)] = self._limits.peer
         for _ in range(_ROUNDS):
             known = await self._known(list(limits))
             counted = {id_: self._counted(known.get(id_, (None, 0))[0], limit) for id_, limit in limits.items()}
-            puts = [_put(id_, counted[id_], known.get(id_, (None, 0))[1], limit) for id_, limit in limits.items()]
+            puts = [
+                _put(id_, counted[id_], known.get(id_, (None, 0))[1], limit, login if id_ == first else "")
+                for id_, limit in limits.items()
+            ]
             try:
                 await self._records.commit(puts)
             except VersionConflict:
                 continue
-            return Attempt(login, peer, counted[_of_login(login)].count >= self._limits.login.most)
+            return Attempt(login, tuple(limits), counted[first].count >= self._limits.login.most)
         raise too_soon(SECOND)
 
     async def forgive(self, attempt: Attempt, *, is_complete: bool) -> None:
         """It was right. Only a complete sign-in clears the login: one factor must not renew guesses of another."""
-        ids = [_of_login(attempt.login), *([_of_peer(attempt.peer)] if attempt.peer else [])]
+        first = attempt.ids[0]
         for _ in range(_ROUNDS):
-            known = await self._known(ids)
+            known = await self._known(attempt.ids)
             batch: list[Put | Delete] = []
             for id_, (failures, version) in known.items():
-                if failures.count <= 1 or (is_complete and id_ == ids[0]):
+                if failures.count <= 1 or (is_complete and id_ == first):
                     batch.append(Delete(FAILURES, id_, version))
                 else:
                     fewer = Failures(failures.count - 1, failures.last, 0)
-                    batch.append(_put(id_, fewer, version, self._limits.peer))
+                    batch.append(_put(id_, fewer, version, self._limits.peer, attempt.login if id_ == first else ""))
             try:
                 await self._records.commit(batch)
             except VersionConflict:
                 continue
             return
 
-    async def unlock(self, login: str) -> None:
-        await self._records.commit([Delete(FAILURES, _of_login(login))])
+    async def unlock(self, login: str, more: Sequence[Put] = ()) -> None:
+        """Also in the user's own browsers; `more` goes into the same commit."""
+        page = await self._records.find(FAILURES, Equals("login", _of_login(login)), limit=_MOST)
+        await self._records.commit([*(Delete(FAILURES, each.id) for each in page.records), *more])
 
-    async def locked_until(self, login: str) -> int:
+    async def locked_until(self, login: str, device: str = "") -> int:
         """The moment the lock opens by itself; 0 where it is not closed."""
-        for failures, _ in (await self._known([_of_login(login)])).values():
+        for failures, _ in (await self._known([_first(login, device)])).values():
             if failures.count >= self._limits.login.most and failures.until > micros(self._clock):
                 return failures.until
         return 0
@@ -126,7 +139,7 @@ class Lockout:
         count = (known.count if known is not None and is_recent else 0) + 1
         return Failures(count, at, at + limit.delay(count))
 
-    async def _known(self, ids: list[str]) -> dict[str, tuple[Failures, int]]:
+    async def _known(self, ids: Sequence[str]) -> dict[str, tuple[Failures, int]]:
         found = await self._records.get(FAILURES, ids)
         return {each.id: (msgspec.json.decode(each.body, type=Failures), each.version) for each in found}
 
@@ -141,9 +154,16 @@ def network_of(peer: str) -> str:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
         return peer[:64]
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        # So does a socket for both versions call those who came by IPv4.
+        address = address.ipv4_mapped
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network(f"{address}/64", strict=False))
+
+
+def _first(login: str, device: str) -> str:
+    return f"device-{device}" if device else _of_login(login)
 
 
 def _of_login(login: str) -> str:
@@ -158,6 +178,8 @@ def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def _put(id_: str, failures: Failures, version: int, limit: Limit) -> Put:
-    expires = max(failures.until, failures.last + limit.memory)
-    return Put(FAILURES, id_, msgspec.json.encode(failures), {"expires": frozenset((expires,))}, version)
+def _put(id_: str, failures: Failures, version: int, limit: Limit, login: str) -> Put:
+    keys: dict[str, frozenset[Key]] = {"expires": frozenset((max(failures.until, failures.last + limit.memory),))}
+    if login:
+        keys["login"] = frozenset((_of_login(login),))
+    return Put(FAILURES, id_, msgspec.json.encode(failures), keys, version)

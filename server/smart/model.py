@@ -51,13 +51,9 @@ class User(msgspec.Struct, frozen=True):
     webauthn: tuple[WebAuthnKey, ...] = ()
     recovery: tuple[str, ...] = ()
     """SHA-256 of recovery codes not yet used."""
-    failures: int = 0
-    failed_at: int = 0
-    """Microseconds since 1970; so are all moments here."""
-    locked_until: int = 0
     is_active: bool = True
-    language: str = ""
     created: int = 0
+    """Microseconds since 1970; so are all moments here."""
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -89,7 +85,6 @@ class Client(msgspec.Struct, frozen=True):
     policy_url: str = ""
     logo_url: str = ""
     created: int = 0
-    last_used: int = 0
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -103,7 +98,6 @@ class Session(msgspec.Struct, frozen=True):
     methods: tuple[str, ...]
     """RFC 8176 `amr`: `pwd`, `otp`, `hwk`, `mfa`."""
     csrf: str
-    language: str = ""
 
 
 class Launch(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ class ClientOrigins:
 
     async def is_registered(self, origin: str) -> bool:
         at = micros(self._clock)
-        if at - self._read_at >= _FRESH:
+        if not 0 <= at - self._read_at < _FRESH:
             try:
                 self._known = origins(held.value for held in await self._store.every(Client))
                 self._read_at = at

@@ -28,6 +28,8 @@ class Visit(msgspec.Struct, frozen=True, tag=True):
     methods: tuple[str, ...]
     started: int
     expires: int
+    password: str
+    """SHA-256 of the hash of the password that was given: once that is replaced, nothing was given."""
 
 
 class Ceremony(msgspec.Struct, frozen=True, tag=True):

@@ -8,6 +8,7 @@ from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.offload import Offload
 from server.smart.approvals import Approvals
+from server.smart.devices import Devices
 from server.smart.lockout import Limits, Lockout
 from server.smart.passing import Passing
 from server.smart.passwords import Cost, Passwords
@@ -60,5 +61,6 @@ async def open_people(
     lockout, passwords = Lockout(store.records, clock, chosen.limits), Passwords(hashing, chosen.cost)
     users = Users(store, passwords, sessions, lockout, recording, clock)
     factors = SecondFactors(store, passing, clock, chosen.policy)
-    sign_in = SignIn(store, passing, passwords, factors, lockout, sessions, users, recording, clock, claimed)
+    devices = Devices(store.records, clock)
+    sign_in = SignIn(store, passing, passwords, factors, lockout, devices, sessions, users, recording, clock, claimed)
     return People(store, passing, live, approvals, sessions, lockout, users, factors, sign_in, secret, hashing)

@@ -26,6 +26,8 @@ class Caller(NamedTuple):
 
     peer: str = ""
     request: str = ""
+    device: str = ""
+    """SHA-256 of the cookie that a browser is known by."""
 
 
 NOWHERE = Caller()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,7 +31,6 @@ from server.smart.standing import ACCESS, Standing, standing_of
 from server.smart.stores import SmartStore
 
 Policy = Literal["off", "token", "approval"]
-POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 REGISTER = "__register"
 
@@ -109,6 +108,8 @@ def check_metadata(metadata: Metadata) -> None:
         raise _wrong("Only the response type code is served.")
     if len(metadata.client_name) > _LONGEST_NAME or len(metadata.scope) > _LONGEST_SCOPE:
         raise _wrong("The client_name or the scope is too long.")
+    if not " ".join(metadata.client_name.split()).isprintable():
+        raise _wrong("The client_name has characters that are not seen, or turn others round.")
     if BACKEND in grants and method != BY_KEY:
         raise _wrong("A client that acts for itself proves itself by key.")
     check_redirects(metadata.redirect_uris, is_needed=CODE in grants)

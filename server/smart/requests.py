@@ -35,6 +35,8 @@ class PendingRequest(msgspec.Struct, frozen=True):
     max_age: int = NO_MAX_AGE
     """Seconds since sign-in that the app accepts."""
     locales: str = ""
+    network: str = ""
+    """Where it came from; key `network` of the record."""
     session: str = ""
     """The session whose user decides, once somebody has signed in for it."""
     user: str = ""

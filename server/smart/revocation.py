@@ -45,6 +45,5 @@ class Revocation:
             return
         if approval.client != client.id:
             raise refusal("invalid_grant", "The token is not this client's.")
-        await self.store.revoke(approval.id)
         told = token_revoked(micros(self.clock), who(caller, client, None, approval), approval.id)
-        await self.recording.record([told])
+        await self.store.revoke(approval.id, *self.recording.acts([told]))

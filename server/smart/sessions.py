@@ -105,12 +105,12 @@ class Sessions:
             return
         user = await self._store.user(session.user)
         await self._approvals.end_session(session.id, cause)
+        events = [signed_out(micros(self._clock), who(user, caller, session.id), cause)] if user is not None else []
+        ended = self._store.delete(Session, session.id, held.version)
         try:
-            await self._store.commit(self._store.delete(Session, session.id, held.version))
+            await self._store.commit(ended, *self._recording.acts(events))
         except VersionConflict:
             return await self.end(session, cause, caller)
-        if user is not None:
-            await self._recording.record([signed_out(micros(self._clock), who(user, caller, session.id), cause)])
 
     async def end_others(self, user_id: str, kept: str = "", cause: str = "asked") -> int:
         """Ends every session of a user but one; tells how many."""

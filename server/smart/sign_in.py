@@ -13,16 +13,18 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from server.audit.event import Event
+from server.audit.folding import Strangers
 from server.audit.security_events import Changed, changed, sign_in_failed, signed_in, unknown
 from server.audit.writes import Recording
 from server.kernel.clock import Clock
 from server.kernel.problem import Issue, Kind, Problem
+from server.smart.devices import Devices
 from server.smart.digest import digest, new_secret
 from server.smart.lockout import Attempt, Lockout
 from server.smart.model import Session, User
 from server.smart.moments import MINUTE, micros
 from server.smart.passing import Passing, Visit
-from server.smart.passwords import Passwords
+from server.smart.passwords import Passwords, Verdict
 from server.smart.recording import Caller
 from server.smart.second_factors import SecondFactors, has_factor
 from server.smart.security_keys import Party
@@ -66,6 +68,8 @@ class Entered:
     user: User
     session: Session
     cookie: str
+    device: str = ""
+    """The cookie that this browser is to be known by; empty where it has one."""
 
 
 class SignIn:
@@ -76,6 +80,7 @@ class SignIn:
         passwords: Passwords,
         factors: SecondFactors,
         lockout: Lockout,
+        devices: Devices,
         sessions: Sessions,
         users: Users,
         recording: Recording,
@@ -87,29 +92,31 @@ class SignIn:
         self._passwords = passwords
         self._factors = factors
         self._lockout = lockout
+        self._devices = devices
         self._sessions = sessions
         self._users = users
         self._recording = recording
         self._clock = clock
         self._secret = secret
+        self._hasty = Strangers()
+        """Attempts that are not even looked at cost nobody anything, so there may be very many."""
 
     async def begin(self, login: str, password: str, caller: Caller) -> Halfway | Entered:
         """The first step; `UNAUTHENTICATED` or `BUSY` with nothing that tells which logins exist."""
         held = await self._store.user_by_login(login) if is_login(login) else None
         user = held.value if held is not None else None
         attempt = await self._let_begin(login, user, caller)
-        verdict = await self._passwords.verify(password, user.password if user is not None else "")
+        verdict = await self._verified(attempt, password, user)
+        if user is not None and verdict.is_outdated:
+            user = await self._hashed_anew(user, password)
         if user is None or not user.is_active or not verdict.is_right:
             raise await self._refused(login, user, caller, attempt, "password")
-        if verdict.is_outdated:
-            hashed = await self._passwords.hash(password)
-            user = await self._users.change(user.id, lambda user: replace(user, password=hashed))
         methods = (_PASSWORD,)
         if self._step(user, methods) is Step.DONE:
             return await self._entered(user, methods, caller, attempt)
         await self._lockout.forgive(attempt, is_complete=False)
         cookie, now = new_secret(), micros(self._clock)
-        visit = Visit(digest(cookie), user.id, methods, now, now + _VISIT)
+        visit = Visit(digest(cookie), user.id, methods, now, now + _VISIT, digest(user.password))
         await self._passing.keep(visit)
         return Halfway(visit, user, self._step(user, methods), cookie)
 
@@ -117,7 +124,7 @@ class SignIn:
         """The visit of this cookie, where it is not over."""
         visit = await self._passing.get(Visit, digest(cookie)) if cookie else None
         user = await self._store.user(visit.user) if visit is not None else None
-        if visit is None or user is None or not user.is_active:
+        if visit is None or user is None or not user.is_active or visit.password != digest(user.password):
             return None
         return Halfway(visit, user, self._step(user, visit.methods))
 
@@ -157,7 +164,7 @@ class SignIn:
     async def is_password(self, user: User, password: str, caller: Caller) -> bool:
         """The password once more, before something that an open browser alone should not be able to change."""
         attempt = await self._let_begin(user.login, user, caller)
-        if (await self._passwords.verify(password, user.password)).is_right:
+        if (await self._verified(attempt, password, user)).is_right:
             await self._lockout.forgive(attempt, is_complete=False)
             return True
         await self._refused(user.login, user, caller, attempt, "password asked again")
@@ -187,7 +194,7 @@ class SignIn:
             return await self._entered(halfway.user, methods, caller, attempt)
         if attempt is not None:
             await self._lockout.forgive(attempt, is_complete=True)
-        visit = replace(halfway.visit, methods=methods)
+        visit = replace(halfway.visit, methods=methods, password=digest(halfway.user.password))
         await self._passing.keep(visit)
         return Halfway(visit, halfway.user, step)
 
@@ -197,15 +204,35 @@ class SignIn:
         cookie, session = await self._sessions.open(user, methods)
         event = signed_in(micros(self._clock), who(user, caller, session.id), methods)
         await self._record(event)
-        return Entered(user, session, cookie)
+        device = "" if caller.device else new_secret()
+        await self._devices.remember(caller.device or digest(device), user.login)
+        return Entered(user, session, cookie, device)
+
+    async def _verified(self, attempt: Attempt, password: str, user: User | None) -> Verdict:
+        """Where nobody had time to look at the password, that was no failure."""
+        try:
+            return await self._passwords.verify(password, user.password if user is not None else "")
+        except Problem:
+            await self._lockout.forgive(attempt, is_complete=False)
+            raise
+
+    async def _hashed_anew(self, user: User, password: str) -> User | None:
+        """At the present cost; `None` where the password was changed meanwhile: it is not the one that was right."""
+        hashed = await self._passwords.hash(password)
+        made = await self._users.change(
+            user.id, lambda now: replace(now, password=hashed) if now.password == user.password else now
+        )
+        return made if made.password == hashed else None
 
     async def _let_begin(self, login: str, user: User | None, caller: Caller) -> Attempt:
+        device = await self._devices.known(caller.device, login)
         try:
-            return await self._lockout.begin(login, caller.peer)
+            return await self._lockout.begin(login, caller.peer, device)
         except Problem:
-            is_locked = await self._lockout.locked_until(login) > 0
+            is_locked = await self._lockout.locked_until(login, device) > 0
             reason = "locked" if is_locked else "too soon"
-            await self._record(self._failure(login, user, caller, reason, locks=is_locked))
+            failure = self._failure(login, user, caller, reason, locks=is_locked)
+            await self._hasty.tell(self._recording, failure, failure.user, reason)
             raise
 
     async def _refused(self, login: str, user: User | None, caller: Caller, attempt: Attempt, reason: str) -> Problem:

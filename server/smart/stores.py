@@ -7,13 +7,14 @@ every process at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from server.smart.devices import DEVICES
 from server.smart.lockout import FAILURES
 from server.smart.model import (
     APPROVAL,
@@ -78,7 +79,7 @@ _SHELVES: dict[type[msgspec.Struct], _Shelf] = {
     # Codes go with their approval, so that a second use is noticed for as long as there are tokens.
     Code: _Shelf(CODE, lambda code: {"approval": code.approval}),
     Token: _Shelf(TOKEN, lambda token: {"approval": token.approval, "expires": token.expires}),
-    PendingRequest: _Shelf(REQUEST, lambda pending: {"session": pending.session, "expires": pending.expires}),
+    PendingRequest: _Shelf(REQUEST, lambda pending: {"network": pending.network, "expires": pending.expires}),
 }
 
 
@@ -152,9 +153,12 @@ class SmartStore:
             return False
         return True
 
-    async def revoke(self, approval: str) -> None:
-        """End an approval with all its codes and tokens; they are dead once it is gone, whatever remains of them."""
-        await self.commit(self.delete(Approval, approval))
+    async def revoke(self, approval: str, *more: Put) -> None:
+        """End an approval with all its codes and tokens; they are dead once it is gone, whatever remains of them.
+
+        `more` goes into the commit that ends it.
+        """
+        await self.commit(self.delete(Approval, approval), *more)
         for kind in (Code, Token):
             while found := await self._of(kind, approval):
                 await self.commit(*(self.delete(kind, each) for each in found))
@@ -164,19 +168,24 @@ class SmartStore:
         return [record.id for record in page.records]
 
     async def sweep(self, now: int) -> int:
-        """Delete what has expired, a bounded number of each kind; tells how many went."""
+        """Delete what has expired; tells how much that was."""
         swept = 0
-        for record in await self._expired(APPROVAL, now):
-            await self.revoke(record.id)
-            swept += 1
-        for collection in (TOKEN, REQUEST, LAUNCH, SESSION, USED, PASSING, FAILURES):
-            gone = [Delete(collection, record.id) for record in await self._expired(collection, now)]
-            await self.records.commit(gone)
-            swept += len(gone)
+        async for expired in self._expired(APPROVAL, now):
+            for record in expired:
+                await self.revoke(record.id)
+            swept += len(expired)
+        for collection in (TOKEN, REQUEST, LAUNCH, SESSION, USED, PASSING, FAILURES, DEVICES):
+            async for expired in self._expired(collection, now):
+                await self.records.commit([Delete(collection, record.id) for record in expired])
+                swept += len(expired)
         return swept
 
-    async def _expired(self, collection: str, now: int) -> list[Record]:
-        return (await self.records.find(collection, Between("expires", None, now), limit=_MOST)).records
+    async def _expired(self, collection: str, now: int) -> AsyncIterator[list[Record]]:
+        """Some after others; whoever takes them deletes them."""
+        while found := (await self.records.find(collection, Between("expires", None, now), limit=_MOST)).records:
+            yield found
+            if len(found) < _MOST:
+                return
 
 
 @cache

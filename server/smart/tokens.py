@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from server.access.roles import EMERGENCY
-from server.audit.folding import Folds
+from server.audit.folding import Strangers
 from server.audit.security_events import break_glass_refused, token_issued, token_refused
 from server.audit.writes import Recording
 from server.kernel.clock import Clock
@@ -42,9 +42,6 @@ from storage.ports import Put
 
 _ROUNDS = 4
 """Exchanges that meet on one approval are carried out in turn."""
-
-_STRANGERS = 100
-"""Addresses whose refusals are told of one by one."""
 
 
 class Issuer(Protocol):
@@ -106,7 +103,7 @@ class Tokens:
     sessions: Sessions
     recording: Recording
     lifetimes: Lifetimes = Lifetimes()
-    strangers: Folds = field(default_factory=lambda: Folds(most=_STRANGERS))
+    strangers: Strangers = field(default_factory=Strangers)
     consents: Consents = NoConsents()
 
     async def answer(
@@ -275,10 +272,7 @@ class Tokens:
         event = token_refused(at, who(caller, client or ""), kind, code_of(problem), is_replay=is_replay)
         if is_replay or (client is not None and client.method != PUBLIC):
             return await self.recording.record([event])
-        address = caller.peer if self.strangers.has_room() else ""
-        if not self.strangers.covers(address, at):
-            await self.recording.record([*self.strangers.ended(at), event])
-            self.strangers.begin(address, event)
+        await self.strangers.tell(self.recording, event)
 
 
 def _standing_purpose(client: Client) -> str:

@@ -1,7 +1,7 @@
 """Users and their passwords, as administrators and the users themselves change them.
 
-Every change is recorded; those that take something away (a role, the account, a known password) end the sessions
-that were opened before.
+Every change is recorded in its own commit; those that take something away (a role, the account, a known password) end
+the sessions that were opened before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from server.access.roles import USER_ROLES
+from server.audit.event import Event
 from server.audit.security_events import Changed, changed
 from server.audit.who import Who
 from server.audit.writes import Recording
@@ -75,11 +76,11 @@ class Users:
             must_change=must_change,
             created=micros(self._clock),
         )
+        event = self._event(by, user, Changed.USER, "C", "created: " + " ".join(user.roles))
         try:
-            await self._store.commit(*self._store.new_user(user))
+            await self._store.commit(*self._store.new_user(user), *self._recording.acts([event]))
         except VersionConflict:
             raise Problem(Kind.CONFLICT, f"The login {login} is taken.") from None
-        await self._tell(by, user, Changed.USER, "C", "created: " + " ".join(user.roles))
         return user
 
     async def of_login(self, login: str) -> User:
@@ -99,44 +100,47 @@ class Users:
     ) -> User:
         """Other roles; who the user is in the records, and whom they act for, change where they are given."""
         _check_roles(roles)
+        user = await self.of_login(login)
         user = await self.change(
-            (await self.of_login(login)).id,
+            user.id,
             lambda user: replace(
                 user,
                 roles=tuple(roles),
                 fhir_user=fhir_user or user.fhir_user,
                 own_patients=tuple(own_patients) or user.own_patients,
             ),
+            self._event(by, user, Changed.ROLES, "U", " ".join(roles)),
         )
         await self._sessions.end_everything(user.id, "administrator")
-        await self._tell(by, user, Changed.ROLES, "U", " ".join(roles))
         return user
 
     async def set_active(self, by: Who, login: str, is_active: bool) -> User:
-        user = await self.change((await self.of_login(login)).id, lambda user: replace(user, is_active=is_active))
+        user = await self.of_login(login)
+        event = self._event(by, user, Changed.USER, "U", "activated" if is_active else "deactivated")
+        user = await self.change(user.id, lambda user: replace(user, is_active=is_active), event)
         if not is_active:
             await self._sessions.end_everything(user.id, "administrator")
-        await self._tell(by, user, Changed.USER, "U", "activated" if is_active else "deactivated")
         return user
 
     async def unlock(self, by: Who, login: str) -> None:
         """Opens the lock that failed attempts closed."""
         user = await self.of_login(login)
-        await self._lockout.unlock(login)
-        await self._tell(by, user, Changed.USER, "U", "unlocked")
+        event = self._event(by, user, Changed.USER, "U", "unlocked")
+        await self._lockout.unlock(login, self._recording.acts([event]))
 
     async def reset(self, by: Who, login: str, *, keeps_factors: bool = True) -> str:
         """A password for one sign-in, which must then be changed; the only time it is told."""
         password = new_codes()[0]
         hashed = await self._passwords.hash(password)
         user = await self.of_login(login)
+        detail = "password reset" if keeps_factors else "password and second factors reset"
         user = await self.change(
-            user.id, lambda user: _reset(user, hashed) if keeps_factors else _without_factors(_reset(user, hashed))
+            user.id,
+            lambda user: _reset(user, hashed) if keeps_factors else _without_factors(_reset(user, hashed)),
+            self._event(by, user, Changed.USER, "U", detail),
         )
         await self._lockout.unlock(login)
         await self._sessions.end_everything(user.id, "administrator")
-        detail = "password reset" if keeps_factors else "password and second factors reset"
-        await self._tell(by, user, Changed.USER, "U", detail)
         return password
 
     async def set_password(self, by: Who, user: User, password: str, kept_session: str = "") -> User:
@@ -145,28 +149,27 @@ class Users:
         if (await self._passwords.verify(password, user.password)).is_right:
             raise _invalid("The new password is the old one.", "same")
         hashed = await self._passwords.hash(password)
-        user = await self.change(user.id, lambda user: replace(user, password=hashed, must_change=False))
+        event = self._event(by, user, Changed.USER, "U", "password changed")
+        user = await self.change(user.id, lambda user: replace(user, password=hashed, must_change=False), event)
         await self._sessions.end_others(user.id, kept_session)
-        await self._tell(by, user, Changed.USER, "U", "password changed")
         return user
 
-    async def change(self, user_id: str, change: Callable[[User], User]) -> User:
-        """Apply a change to the user as it is now; `NOT_FOUND` where there is none."""
+    async def change(self, user_id: str, change: Callable[[User], User], *events: Event) -> User:
+        """Apply a change to the user as it is now, and tell of it; `NOT_FOUND` where there is none."""
         for _ in range(_ROUNDS):
             held = await self._store.get(User, user_id)
             if held is None:
                 raise Problem(Kind.NOT_FOUND, "There is no such user.")
             made = change(held.value)
             try:
-                await self._store.save(made, held.version)
+                await self._store.commit(self._store.put(made, held.version), *self._recording.acts(events))
             except VersionConflict:
                 continue
             return made
         raise Problem(Kind.CONFLICT, "The user is being changed by others.")
 
-    async def _tell(self, by: Who, user: User, kind: Changed, action: str, detail: str) -> None:
-        event = changed(micros(self._clock), by, kind, action, f"User/{user.id}", detail)
-        await self._recording.record([event])
+    def _event(self, by: Who, user: User, kind: Changed, action: str, detail: str) -> Event:
+        return changed(micros(self._clock), by, kind, action, f"User/{user.id}", detail)
 
 
 def is_login(text: str) -> bool:

@@ -71,7 +71,7 @@ def test_a_second_report_of_an_examination_is_refused_and_told_of_the_first(
 ) -> None:
     put(archive, fhir, report("a", "preliminary"))
     for attempt in (lambda: put(archive, fhir, report("b")), lambda: create(archive, fhir, report(None))):
-        assert refused(attempt, Kind.CONFLICT, "duplicate").startswith("DiagnosticReport/a is the current report")
+        assert refused(attempt, Kind.CONFLICT, "duplicate").startswith("There is a current report of")
     put(archive, fhir, report("other", number="E2"))
     put(archive, fhir, report("free", meta={}))
     moved = report("other", number="E1")
@@ -154,7 +154,8 @@ def test_reports_of_many_examinations_in_a_transaction_may_change_places(archive
     assert [each.status for each in bundle(archive, fhir, "transaction", *swapped)] == [200, 200]
     with pytest.raises(Problem) as raised:
         bundle(archive, fhir, "transaction", report("x1", number="Y"), report("x2", number="E31"))
-    assert raised.value.issues[0].text.startswith("DiagnosticReport/r31 ")
+    assert raised.value.issues[0].text.startswith("There is a current report")
+    assert (raised.value.issues[0].location or "").startswith("Bundle.entry[1]")
 
 
 def test_in_a_batch_one_of_two_is_stored(archive: Archive, fhir: FhirServices) -> None:
@@ -179,7 +180,7 @@ def test_of_reports_created_at_once_in_two_processes_one_is_stored(archive: Arch
     [written] = [each for each in outcomes if isinstance(each, Written)]
     problems = [each for each in outcomes if isinstance(each, Problem)]
     assert len(problems) == 7
-    expected = f"{written.stored.reference} is the current report"
+    expected = "There is a current report of this examination"
     assert all(each.kind is Kind.CONFLICT and each.text.startswith(expected) for each in problems)
 
 

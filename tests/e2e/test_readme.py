@@ -1,10 +1,12 @@
-"""The first page is true: `weft demo` serves what it says, and every curl of the README answers as a reader expects."""
+"""The first page is true: `weft demo` serves what it says, and every command of the README does what it promises."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -12,19 +14,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from server.cli import main
+from server.commands.demo import sample_folders
+from server.settings import read_settings
 from tests.e2e.running import ROOT, Place, Server, free_port, resident_bytes
 
-CURLS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    for line in block.splitlines()
-    if line.startswith("curl ")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line.strip()
 ]
+SERVES = re.compile(r"((?:WEFT_\w+=\S+ )*)weft serve(.*)")
 
 
 @pytest.fixture(scope="module")
@@ -61,95 +67,171 @@ def _await(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def token(demo: Server) -> str:
-    """As a reader copies it from the screen."""
-    return re.findall(r"^  export TOKEN=(\S+)$", demo.log.read_text(), re.MULTILINE)[0]
+def tokens(demo: Server) -> dict[str, str]:
+    """As a reader copies them from the screen."""
+    return dict(re.findall(r"^  export ([A-Z]+)=(\S+)$", demo.log.read_text(), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
-def answers(demo: Server, token: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each curl prints, run in the order of the page."""
-    if shutil.which("curl") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have curl")
-        pytest.skip("no curl here")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder a reader works in: the page's files saved as it says, and data of their own."""
     folder = tmp_path_factory.mktemp("reader")
-    printed = []
-    for line in CURLS:
-        command = line.replace("http://127.0.0.1:8080", demo.url) + " --fail-with-body"
-        env = {**os.environ, "TOKEN": token}
-        ended = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60, env=env)
-        assert ended.returncode == 0, (line, ended.stdout, ended.stderr)
-        printed.append(ended.stdout)
-    printed.append(str(folder))
+    for kind, name in (("python", "backend.py"), ("json", "consent.json")):
+        (block,) = re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+        assert f"`{name}`" in README
+        (folder / name).write_text(block, encoding="utf-8")
+    image = sample_folders()[0] / "CT_small.dcm"
+    for name in ("studies", "bundles"):
+        (folder / name).mkdir()
+    shutil.copy(image, folder / "studies")
+    with zipfile.ZipFile(folder / "export.zip", "w") as archive:
+        archive.write(image, "ct.dcm")
+    patient = b'{"resourceType":"Patient","id":"own","gender":"female"}\n'
+    (folder / "patients.ndjson.gz").write_bytes(gzip.compress(patient))
+    (folder / "bundles" / "patient.json").write_bytes(patient)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(demo: Server, tokens: Mapping[str, str], reader: Path) -> dict[str, list[str]]:
+    """What each command prints, run in the order of the page; one that stands there twice is answered twice."""
+    for program in ("curl", "openssl"):
+        if shutil.which(program) is None:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"CI must have {program}")
+            pytest.skip(f"no {program} here")
+    printed: dict[str, list[str]] = {}
+    for command in COMMANDS:
+        if command.startswith("weft ") and "weft serve" not in command:
+            printed.setdefault(command, []).append(_administered(demo, reader, command))
+        elif command.startswith(("curl ", "openssl ", "python ")):
+            printed.setdefault(command, []).append(_typed(demo, tokens, reader, command))
     return printed
 
 
-def test_the_page_has_at_least_five_curls() -> None:
-    assert len(CURLS) >= 5
+def _typed(demo: Server, tokens: Mapping[str, str], reader: Path, command: str) -> str:
+    typed = command.replace("http://127.0.0.1:8080", demo.url)
+    if command.startswith("curl ") and "%{http_code}" not in command:
+        typed += " --fail-with-body"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, **tokens, "PATH": path}
+    ended = subprocess.run(["bash", "-c", typed], cwd=reader, capture_output=True, text=True, timeout=60, env=env)
+    assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
+    return ended.stdout
 
 
-def test_the_first_lists_the_studies(answers: list[str]) -> None:
-    assert len(json.loads(answers[0])) > 30
+def _administered(demo: Server, reader: Path, command: str) -> str:
+    """Without another process, beside the running server."""
+    disc = sample_folders()[0] / "dicomdirtests/DICOMDIR"
+    words = shlex.split(command.replace("/media/cdrom/DICOMDIR", str(disc)).replace("~", str(reader)))[1:]
+    words = [str(reader / each) if each == "keys.json" else each for each in words]
+    env = {"WEFT_DATA": str(demo.place.data), "COLUMNS": "200"}
+    ended = CliRunner().invoke(main, words, env=env)
+    assert ended.exit_code == 0, (command, ended.output)
+    return ended.output
 
 
-def test_the_second_finds_a_chinese_name_by_pinyin(answers: list[str]) -> None:
-    names = [study["00100010"]["Value"][0] for study in json.loads(answers[1])]
+def only(answers: Mapping[str, list[str]], *parts: str) -> str:
+    """What the one command prints in which all of these stand."""
+    (found,) = [printed[-1] for command, printed in answers.items() if all(each in command for each in parts)]
+    return found
+
+
+def test_every_command_is_one_that_is_tried(answers: Mapping[str, list[str]]) -> None:
+    made = [each for each in COMMANDS if each.startswith(("make ", "docker ")) or SERVES.fullmatch(each)]
+    assert set(COMMANDS) == {*answers, *made}
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if "weft serve" in each])
+def test_settings_to_serve_with_can_be_used(command: str) -> None:
+    matched = SERVES.fullmatch(command)
+    assert matched
+    words = shlex.split(matched[2])
+    given = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    numbers = {name: int(given.pop(name)) for name in ("port", "workers") if name in given}
+    environment = dict(each.split("=", 1) for each in shlex.split(matched[1]))
+    assert read_settings(environment, **given, **numbers)
+
+
+def test_a_chinese_name_is_found_by_pinyin(answers: Mapping[str, list[str]]) -> None:
+    names = [study["00100010"]["Value"][0] for study in json.loads(only(answers, "xiaodong"))]
     assert {"Alphabetic": "Wang^XiaoDong", "Ideographic": "王^小东"} in names
 
 
-def test_the_third_gives_metadata(answers: list[str]) -> None:
-    (dataset,) = json.loads(answers[2])
-    assert dataset["00080060"]["Value"] == ["CT"]
+def test_an_image_is_drawn_fetched_and_stored(answers: Mapping[str, list[str]], reader: Path) -> None:
+    assert (reader / "ct.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert (reader / "ct.dcm").read_bytes()[128:132] == b"DICM"
+    assert len(json.loads(only(answers, "--data-binary"))["00081199"]["Value"]) == 1
 
 
-def test_the_fourth_draws_the_image(answers: list[str]) -> None:
-    assert (Path(answers[-1]) / "ct.jpg").read_bytes().startswith(b"\xff\xd8\xff")
-
-
-def test_the_last_two_fetch_a_file_and_store_it(answers: list[str]) -> None:
-    assert (Path(answers[-1]) / "ct.dcm").read_bytes()[128:132] == b"DICM"
-    assert len(json.loads(answers[5])["00081199"]["Value"]) == 1
-
-
-def test_a_patient_is_found_by_pinyin(answers: list[str]) -> None:
-    (entry,) = json.loads(answers[6])["entry"]
+def test_a_patient_is_found_by_pinyin(answers: Mapping[str, list[str]]) -> None:
+    (entry,) = json.loads(only(answers, "name=ouyang"))["entry"]
     assert entry["resource"]["name"][0]["family"] == "欧阳"
 
 
-def test_studies_come_with_their_patient(answers: list[str]) -> None:
-    modes = [(each["search"]["mode"], each["resource"]["resourceType"]) for each in json.loads(answers[7])["entry"]]
+def test_studies_come_with_their_patient(answers: Mapping[str, list[str]]) -> None:
+    entries = json.loads(only(answers, "_include=ImagingStudy:patient"))["entry"]
+    modes = [(each["search"]["mode"], each["resource"]["resourceType"]) for each in entries]
     assert ("match", "ImagingStudy") in modes
     assert ("include", "Patient") in modes
 
 
-def test_the_latest_temperatures_come_first(answers: list[str]) -> None:
-    entries = json.loads(answers[8])["entry"]
+def test_the_latest_temperatures_come_first(answers: Mapping[str, list[str]]) -> None:
+    entries = json.loads(only(answers, "/fhir/Observation?"))["entry"]
     moments = [each["resource"]["effectiveDateTime"] for each in entries]
     assert len(moments) == 5
     assert moments == sorted(moments, reverse=True)
 
 
-def test_the_timeline_holds_images_and_vital_signs(answers: list[str]) -> None:
-    types = {each["resource"]["resourceType"] for each in json.loads(answers[9])["entry"]}
+def test_the_timeline_holds_images_and_vital_signs(answers: Mapping[str, list[str]]) -> None:
+    types = {each["resource"]["resourceType"] for each in json.loads(only(answers, "$timeline"))["entry"]}
     assert {"ImagingStudy", "Observation"} <= types
 
 
-def test_history_comes_as_xml(answers: list[str]) -> None:
-    assert '<Bundle xmlns="http://hl7.org/fhir">' in answers[10]
-
-
-def test_a_day_that_is_none_is_told(answers: list[str]) -> None:
-    (issue,) = [each for each in json.loads(answers[11])["issue"] if each["severity"] == "error"]
+def test_a_day_that_is_none_is_told(answers: Mapping[str, list[str]]) -> None:
+    issues = json.loads(only(answers, "$validate"))["issue"]
+    (issue,) = [each for each in issues if each["severity"] == "error"]
     assert issue["expression"] == ["Patient.birthDate"]
 
 
-def test_the_demonstration_says_what_to_open(demo: Server, token: str) -> None:
+def test_an_app_is_launched_with_its_patient(answers: Mapping[str, list[str]], demo: Server) -> None:
+    created = json.loads(only(answers, "/oauth/launch"))
+    assert created["launch_url"].startswith("http://localhost:8000/?iss=")
+    assert created["launch"] in created["launch_url"]
+
+
+def test_a_backend_service_gets_a_token_once_it_is_known(answers: Mapping[str, list[str]]) -> None:
+    (refused, given) = next(printed for command, printed in answers.items() if command.startswith("python "))
+    assert json.loads(refused)["error"] == "invalid_client"
+    assert json.loads(given)["scope"] == "system/Observation.rs"
+
+
+def test_a_consent_acts_on_the_next_request_and_so_does_its_end(answers: Mapping[str, list[str]]) -> None:
+    seen = next(printed for command, printed in answers.items() if "%{http_code}" in command)
+    assert [each.strip() for each in seen] == ["200", "403", "200"]
+
+
+def test_the_auditor_reads_what_was_done(answers: Mapping[str, list[str]]) -> None:
+    entries = json.loads(only(answers, "AuditEvent"))["entry"]
+    assert len(entries) == 5
+    assert {each["resource"]["resourceType"] for each in entries} == {"AuditEvent"}
+    assert "sound" in only(answers, "weft audit verify")
+    assert "weft_audit_alerts_total" in only(answers, "/metrics")
+
+
+def test_users_and_apps_are_told_what_they_need(answers: Mapping[str, list[str]]) -> None:
+    assert "Password for the first sign-in" in only(answers, "weft user add li")
+    assert "client_id growth" in only(answers, "--id growth")
+    assert "client_secret, shown only now" in only(answers, "--by secret")
+
+
+def test_the_demonstration_says_what_to_open(demo: Server, tokens: Mapping[str, str]) -> None:
     told = demo.log.read_text()
-    lines = re.findall(rf"curl -s --oauth2-bearer {re.escape(token)} .*'({re.escape(demo.url)}/[^']+)'", told)
+    assert len(re.findall(rf"curl -s --oauth2-bearer {re.escape(tokens['TOKEN'])} '{re.escape(demo.url)}/", told)) == 1
+    lines = re.findall(rf"curl -s --oauth2-bearer \S+ .*'({re.escape(demo.url)}/[^']+)'", told)
     assert len(lines) >= 5
     for url in lines:
-        with urllib.request.urlopen(_asked(url, token), timeout=30) as answer:
+        with urllib.request.urlopen(_asked(url, tokens["TOKEN"]), timeout=30) as answer:
             assert answer.status == 200
 
 

@@ -42,6 +42,11 @@ def test_options_win_over_variables() -> None:
         ({"WEFT_MAX_PART": "10x"}, "WEFT_MAX_PART"),
         ({"WEFT_AUTH": "basic"}, "WEFT_AUTH"),
         ({"WEFT_HOST": "0.0.0.0"}, "WEFT_TLS_CERTIFICATE"),
+        ({"WEFT_HOST": "0.0.0.0", "WEFT_TLS_CERTIFICATE": "c", "WEFT_TLS_KEY": "k"}, "WEFT_BASE_URL"),
+        ({"WEFT_BASE_URL": "http://archive.example"}, "in the clear"),
+        ({"WEFT_LOG_LEVEL": "trace"}, "WEFT_LOG_LEVEL"),
+        ({"WEFT_PROXIES": "*"}, "WEFT_PROXIES"),
+        ({"WEFT_PROXIES": "127.0.0.1, proxy.example"}, "WEFT_PROXIES"),
         ({"WEFT_HOST": "archive.example", "WEFT_BASE_URL": "http://archive.example"}, "in the clear"),
         ({"WEFT_HOST": "0.0.0.0", "WEFT_AUTH": "off"}, "loopback"),
         ({"WEFT_BASE_URL": "archive.example"}, "WEFT_BASE_URL"),
@@ -83,10 +88,11 @@ def test_this_machine_may_listen_to_itself(host: str, auth: str) -> None:
 
 @pytest.mark.parametrize(
     "secured",
-    [{"WEFT_TLS_CERTIFICATE": "c.pem", "WEFT_TLS_KEY": "k.pem"}, {"WEFT_BASE_URL": "https://archive.example/weft"}],
+    [{}, {"WEFT_TLS_CERTIFICATE": "c.pem", "WEFT_TLS_KEY": "k.pem"}],
 )
 def test_with_sign_in_others_are_served_over_https(secured: dict[str, str]) -> None:
-    assert read_settings({"WEFT_HOST": "0.0.0.0", **secured}).auth == "smart"
+    named = {"WEFT_HOST": "0.0.0.0", "WEFT_BASE_URL": "https://archive.example/weft"}
+    assert read_settings({**named, **secured}).auth == "smart"
 
 
 @pytest.mark.parametrize(

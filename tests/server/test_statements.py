@@ -40,6 +40,19 @@ def test_tables_are_whole() -> None:
     assert "| 1.2.840.10008.1.2.4.80 | JPEG-LS Lossless Image Compression | image/jls | yes | yes | yes |" in text
 
 
+def test_the_access_statement_is_whole() -> None:
+    text = statements()["access.md"]
+    for line in (
+        "| nurse | crus | crus | rs | rs |  | all | R | may break the glass |",
+        "| access with `offline_access` | 180 days |",
+        "| oauth.token | POST | `/token` | RFC 6749 3.2 |",
+        "| FHIR | `read` | RESTful Operation (rest) | read | R | resources |",
+        "| `break-glass-only` | emergencies alone |",
+    ):
+        assert line in text
+    assert "`smart-imaging-access`" in text
+
+
 def test_the_fhir_statement_is_whole() -> None:
     text = statements()["fhir.md"]
     for line in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 RULES, STATE = "consent-rule", "consent-state"
-"""Collections: a record for each Consent and each linked Patient, and one that counts their changes."""
+"""Collections: a record for each Consent, linked Patient and PractitionerRole, and one that counts their changes."""
 SEQUENCE = "sequence"
 """Key of every rule: the version of the state it was written with, by which processes take up what is new."""
 FLAWED = "flawed"
@@ -94,8 +94,16 @@ class Linked(msgspec.Struct, frozen=True):
     others: tuple[str, ...] = ()
 
 
+class Employed(msgspec.Struct, frozen=True):
+    """Whose a PractitionerRole is: what is authored under it is authored by them."""
+
+    practitioner: str
+    """`Practitioner/12`."""
+
+
 class Written(msgspec.Struct, frozen=True):
-    """What a record of `RULES` holds: one of the two, or neither where a consent speaks no more."""
+    """What a record of `RULES` holds: one of these, or none where a consent speaks no more."""
 
     rule: Rule | None = None
     linked: Linked | None = None
+    employed: Employed | None = None

@@ -2,7 +2,8 @@
 
 Ten thousand patients agreed to a few dozen texts, so askers are judged once for each set of terms and not for each
 patient. A change of one consent, and a moment at which one begins or ends, moves the patients concerned and no others.
-Patients that are linked are one person: what one of them agreed to holds for all.
+Patients that are linked are one person: what one of them agreed to holds for all. What a practitioner authored is also
+what was authored under a role of theirs, whenever the role came to be; one that is gone still tells whose work it was.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
-from server.access.consent.rule import Linked, Rule, Terms, Written
+from msgspec.structs import replace
+
+from server.access.consent.rule import Datum, Employed, Linked, Provision, Rule, Terms, Written
 
 Group = tuple[Terms, ...]
+_BY = "authoredby"
 
 
 class Snapshot:
@@ -31,11 +35,18 @@ class Snapshot:
         self._by_patient: dict[str, set[str]] = {}
         self._told: dict[str, tuple[str, ...]] = {}
         self._told_by: dict[str, set[str]] = {}
+        self._practitioner_of: dict[str, str] = {}
+        self._roles: dict[str, set[str]] = {}
+        """`PractitionerRole/5` by practitioner."""
+        self._of_author: dict[str, set[str]] = {}
+        """Patients whose consents speak, or once spoke, of what a practitioner authored."""
         self._moments: list[tuple[int, str]] = []
 
     def take(self, name: str, written: Written, now: int) -> None:
-        """What a record says from now on of `Consent/4` or, where it links, `Patient/3`."""
-        if name.startswith("Patient/"):
+        """What a record says from now on of `Consent/4`, `PractitionerRole/5` or, where it links, `Patient/3`."""
+        if written.employed is not None:
+            self._employ(name, written.employed, now)
+        elif name.startswith("Patient/"):
             self._place(self._relink(name, written.linked or Linked()), now)
         else:
             self._place(self._exchange(name, written.rule, now), now)
@@ -82,10 +93,25 @@ class Snapshot:
             touched.add(rule.patient)
             self._rules[name] = rule
             self._by_patient.setdefault(rule.patient, set()).add(name)
+            for author in _authors(rule):
+                self._of_author.setdefault(author, set()).add(rule.patient)
             for moment in rule.boundaries():
                 if moment > now:
                     heappush(self._moments, (moment, rule.patient))
         return touched
+
+    def _employ(self, role: str, employed: Employed, now: int) -> None:
+        before = self._practitioner_of.get(role)
+        if before == employed.practitioner:
+            return
+        self._practitioner_of[role] = employed.practitioner
+        self._roles.setdefault(employed.practitioner, set()).add(role)
+        touched = set(self._of_author.get(employed.practitioner, ()))
+        if before is not None:
+            self._roles[before].discard(role)
+            touched |= self._of_author.get(before, set())
+        if touched:
+            self._place(touched, now)
 
     def _is_ours(self, rule: Rule) -> bool:
         return not self._custodians or not rule.custodians or not self._custodians.isdisjoint(rule.custodians)
@@ -126,4 +152,30 @@ class Snapshot:
                 rule = self._rules[name]
                 terms = rule.at(now)
                 if terms is not None:
-                    yield name, rule, terms
+                    yield name, rule, self._under_roles(terms)
+
+    def _under_roles(self, terms: Terms) -> Terms:
+        """With the roles of the authors it names."""
+        if not any(self._roles.get(each) for provision in _provisions(terms) for each in _authors_of(provision)):
+            return terms
+        return replace(terms, root=self._widened(terms.root), exceptions=tuple(map(self._widened, terms.exceptions)))
+
+    def _widened(self, provision: Provision) -> Provision:
+        roles = {role for author in _authors_of(provision) for role in self._roles.get(author, ())}
+        if not roles:
+            return provision
+        data = {*(provision.data or ()), *(Datum(_BY, role) for role in roles)}
+        return replace(provision, data=tuple(sorted(data, key=lambda each: (each.meaning, each.reference))))
+
+
+def _provisions(terms: Terms) -> tuple[Provision, ...]:
+    return (terms.root, *terms.exceptions)
+
+
+def _authors(rule: Rule) -> set[str]:
+    provisions = (rule.root, *(each for each, _, _ in rule.exceptions))
+    return {author for provision in provisions for author in _authors_of(provision)}
+
+
+def _authors_of(provision: Provision) -> Iterator[str]:
+    return (each.reference for each in provision.data or () if each.meaning == _BY)

@@ -11,9 +11,8 @@ with the purpose break-glass. Whose name is on whose door (organizations, groups
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import replace
 from itertools import count
 from time import monotonic
@@ -22,6 +21,7 @@ from typing import Protocol
 import msgspec
 
 from server.access.classes import Class, class_of
+from server.access.consent.alerts import Alerts, LoggedAlerts
 from server.access.consent.judging import OPEN, SHUT, Answer, Asker, reserves
 from server.access.consent.policies import CLINICIANS, Policy, Site
 from server.access.consent.purposes import BREAK_GLASS
@@ -32,6 +32,7 @@ from server.access.decision import Extent
 from server.kernel.clock import Clock, micros
 from server.kernel.context import SERVER, Actor, Context
 from server.kernel.ids import new_token
+from storage.errors import StorageError
 from storage.ports import Index, Records
 from storage.query import EVERYTHING, NOTHING, Between, Order, Predicate
 
@@ -47,10 +48,8 @@ _ONE_REQUEST, _MOST_ASKED = 0.5, 64
 """Seconds for which a request that goes on may rely on its first look, and how many requests are remembered."""
 _UNSEEN: tuple[int, int, Sight | None] = (-1, 0, None)
 
-Alert = Callable[[str, str], None]
-"""Told what is wrong (`Consent/4`, or `consents` for all) and why; tells nothing of content."""
-
-_log = logging.getLogger("weft.consent")
+_FAULT = "fault"
+"""Name under which a request that met a fault is told of."""
 
 
 class Affiliations(Protocol):
@@ -66,10 +65,6 @@ class NoAffiliations:
         return frozenset((actor.fhir_user,)) if actor.fhir_user else frozenset()
 
 
-def warn(subject: str, reason: str) -> None:
-    _log.warning("%s: %s", subject, reason)
-
-
 class Consents:
     """The consents of one archive, followed by one process."""
 
@@ -79,14 +74,14 @@ class Consents:
         clock: Clock,
         site: Site | None = None,
         affiliations: Affiliations | None = None,
-        alert: Alert = warn,
+        alerts: Alerts | None = None,
     ) -> None:
         self._records = records
         self._clock = clock
         self._site = site or Site()
         self._strict = replace(self._site, policy=Policy.DENY)
         self._affiliations = affiliations or NoAffiliations()
-        self._alert = alert
+        self._alerts = alerts or LoggedAlerts()
         self._snapshot = Snapshot(self._site.custodians)
         self._revision: int | None = None
         self._loading = asyncio.Lock()
@@ -150,8 +145,11 @@ class Consents:
         return reserves(self._snapshot.terms_of(patient), await self._asker(context))
 
     async def relied_on(self, patient: str) -> dict[str, Rule]:
-        """The consents in force for a patient, by `Consent/4`."""
-        await self._follow(None)
+        """The consents in force for a patient, by `Consent/4`; none after a fault, of which whoever asked was told."""
+        try:
+            await self._follow(None)
+        except (StorageError, TimeoutError):
+            return {}
         return self._snapshot.consents_of(patient, self._now())
 
     async def _seen(self, context: Context, *, explicit: bool = False) -> tuple[int, Sight] | None:
@@ -162,7 +160,9 @@ class Consents:
             return await self._sight(context, self._strict if explicit else self._site)
         except Exception as error:  # whatever it is, it must not open anything
             context.trail.refuse("consents could not be judged")
-            self._alert("consents", f"could not be judged: {type(error).__name__}")
+            if _FAULT not in context.trail.hidden:
+                context.trail.hide(_FAULT)
+                await self._alerts.fault(context, type(error).__name__)
             return None
 
     async def _sight(self, context: Context, site: Site) -> tuple[int, Sight]:

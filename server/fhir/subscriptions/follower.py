@@ -19,7 +19,7 @@ from server.fhir.feed import Feed
 from server.fhir.json_form import reread
 from server.fhir.reading import Reading
 from server.fhir.stored import Stored, micros_of
-from server.fhir.subscriptions.owner import owner_of
+from server.fhir.subscriptions.owner import Owners, Standing, owner_of
 from server.fhir.subscriptions.sending import Sender, Undelivered, notification
 from server.fhir.subscriptions.subscribed import Subscribed
 from server.kernel.clock import Clock
@@ -60,13 +60,14 @@ class Desk:
     sender: Sender
     pace: Pace
     reading: Reading
+    owners: Owners = Standing()
 
     def now(self) -> int:
         return micros_of(self.clock.now())
 
 
 class GivenUp(Exception):
-    """The endpoint failed too often; the text goes into Subscription.error."""
+    """The endpoint failed too often, or its owner may no longer be told; the text goes into Subscription.error."""
 
 
 class Ended(Exception):
@@ -100,6 +101,8 @@ class Follower:
         owner = await owner_of(self._desk.records, self._id) if present else None
         if owner is None:
             return []
+        if not await self._desk.owners.stands(owner.actor):
+            raise GivenUp("Given up: who asked for this may no longer be told; ask anew.")
         seen = await self._seen(owner, present)
         if not seen or not self._subscribed.pairs:
             return seen

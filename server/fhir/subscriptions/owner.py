@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -24,6 +25,19 @@ WORKER = "subscriptions"
 class Owner:
     actor: Actor
     purpose: str
+
+
+class Owners(Protocol):
+    async def stands(self, actor: Actor) -> bool:
+        """Whether who stored a subscription may still act, with the same rights."""
+        ...
+
+
+class Standing:
+    """Where nobody's rights can end: sign-in is off."""
+
+    async def stands(self, actor: Actor) -> bool:
+        return True
 
 
 def owned(context: Context, written: Iterable[Stored]) -> tuple[Put | Delete, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from server.fhir.collaborators import Indexer, Searcher
 from server.fhir.repository import Repository
 from server.fhir.subscriptions.follower import Desk, Pace
+from server.fhir.subscriptions.owner import Owners, Standing
 from server.fhir.subscriptions.sending import HttpSender
 from server.fhir.subscriptions.worker import SubscriptionWorker
 from server.kernel.clock import Clock
@@ -22,6 +23,7 @@ class Subscriptions:
     clock: Clock
     offload: Offload
     hosts: Hosts
+    owners: Owners = Standing()
     pace: Pace = Pace()
 
     async def run(self) -> None:
@@ -36,6 +38,7 @@ class Subscriptions:
             sender,
             self.pace,
             self.repository.reading,
+            self.owners,
         )
         try:
             await SubscriptionWorker(desk, self.repository).run()

@@ -256,3 +256,12 @@ def test_an_address_is_host_and_port(text: str, host: str, port: int) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         Repository.parse(text)
+
+
+def test_an_event_that_cannot_be_told_holds_up_no_other(tmp_path: Path, certificate: Certificate) -> None:
+    async def work(stage: Stage) -> None:
+        stage.log.events_ = [event(1), Event("rest", "read", "R", 10**30, request="req-2"), event(3)]
+        async with running(stage.feed()):
+            await stage.repository.has(lambda got: numbers(got) == {1, 3})
+
+    play(tmp_path, certificate, work)

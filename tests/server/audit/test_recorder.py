@@ -91,6 +91,30 @@ def test_those_who_wait_share_one_append(desk: Desk) -> None:
     desk.run(work())
 
 
+def test_those_who_came_together_are_waited_for_together(desk: Desk) -> None:
+    """And not for long: where the others stay away, the one who came is served."""
+
+    async def work() -> None:
+        journal = full_journal(desk)
+        audit = await desk.open(journal)
+
+        async def ask_twice(number: int) -> None:
+            await audit.recorder.record([event(number)])
+            for _ in range(5 * number):
+                await asyncio.sleep(0)
+            await audit.recorder.record([event(number)])
+
+        await audit.recorder.record([event(0)])
+        journal.appends = 0
+        await asyncio.gather(*map(ask_twice, range(8)))
+        assert journal.appends <= 3
+        await audit.recorder.record([event(9)])
+        assert len((await audit.recorder.events("", 500)).events) == 18
+        await audit.close()
+
+    desk.run(work())
+
+
 def test_one_who_leaves_disturbs_nobody(desk: Desk) -> None:
     async def work() -> None:
         audit = await desk.open()

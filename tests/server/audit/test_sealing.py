@@ -11,6 +11,7 @@ import pytest
 from server.audit.opening import Audit
 from server.audit.pending import PENDING
 from storage.errors import StoreUnavailable
+from storage.journal import Journal, Line
 from storage.ports import Batch, Delete, Put, Records
 from storage.query import EVERYTHING
 from tests.server.audit.trails import Desk, event, told
@@ -130,21 +131,30 @@ def test_one_process_seals_for_all(desk: Desk) -> None:
     desk.run(work())
 
 
+class Altering:
+    """A journal that gives back the first body changed, as one may do that keeps no sums of its own."""
+
+    def __init__(self, inner: Journal) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def read(self, chain: str, start: int, limit: int, *, bodies: bool = True) -> list[Line]:
+        lines = await self._inner.read(chain, start, limit, bodies=bodies)
+        return [each._replace(body=each.body[::-1]) if each.sequence == 1 and each.body else each for each in lines]
+
+
 def test_an_entry_that_was_tampered_with_does_not_keep_others_waiting_for_ever(desk: Desk) -> None:
     async def work() -> None:
         audit = await desk.open()
         await write(desk, audit, [1, 2])
         assert await audit.sealing.seal() == 2
         await audit.close()
-        (segment,) = (desk.folder / "journal" / "writes").glob("*.log")
-        content = bytearray(segment.read_bytes())
-        place = content.index((await desk.journal().read("writes", 1, 1))[0].body or b"")
-        content[place + 20] ^= 1
-        segment.write_bytes(content)
-        again = await desk.open()
+        again = await desk.open(Altering(desk.journal()))
         await write(desk, again, [3])
         assert await again.sealing.seal() == 1
-        assert "req-3" in await requests(again)
+        assert await requests(again) == ["req-2", "req-3"]
         await again.close()
 
     desk.run(work())

@@ -68,3 +68,5 @@ def test_events_are_erased_with_a_reason(data: Path) -> None:
     assert told(data, "audit", "erase", "log-1-2", "--reason", "order of a court") == "1 event erased\n"
     assert "1 contents dropped with reason" in told(data, "audit", "verify")
     assert weft(data, "audit", "erase", "log-1-3").exit_code == 2
+    assert "say why" in refused(data, "audit", "erase", "log-1-3", "--reason", " ")
+    assert "no event" in refused(data, "audit", "erase", "log-9-9", "--reason", "order of a court")

@@ -69,11 +69,19 @@ def test_a_backend_service_proves_itself_by_key(tmp_path: Path) -> None:
         (("--jwks-url", "http://app.example/keys", "--by", "key"), "jwks_uri"),
         (("--backend",), "key"),
         (("--role", "king"), "no such role"),
+        (("--id", "two words"), "letters"),
     ],
 )
 def test_what_no_client_may_have_is_refused(tmp_path: Path, changed: tuple[str, ...], named: str) -> None:
     assert named in refused(tmp_path, *APP, *changed)
     assert clients_of(tmp_path) == []
+
+
+def test_a_service_without_keys_and_an_app_without_an_address_are_told_what_they_lack(tmp_path: Path) -> None:
+    scope = ("--scope", "system/*.rs")
+    assert "--jwks" in refused(tmp_path, "client", "add", "Store", "--backend", *scope)
+    assert "--redirect" in refused(tmp_path, "client", "add", "Chart", *scope)
+    assert "no scope" in refused(tmp_path, *APP[:3], "--scope", "all of it", *APP[-2:])
 
 
 def test_an_id_is_given_once(tmp_path: Path) -> None:

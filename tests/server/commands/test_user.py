@@ -94,6 +94,35 @@ def test_who_is_not_there_is_told(tmp_path: Path, command: str) -> None:
     assert "no such user" in refused(tmp_path, "user", command, "nobody", *more)
 
 
+def test_a_patient_acts_for_themselves_and_a_proxy_for_whom_is_named(tmp_path: Path) -> None:
+    told(tmp_path, "user", "add", "sun", "patient", "--fhir-user", "Patient/7")
+    told(tmp_path, "user", "add", "mother", "proxy", "--patient", "Patient/7", "--patient", "8")
+    assert user_of(tmp_path, "sun").own_patients == ("7",)
+    assert user_of(tmp_path, "mother").own_patients == ("7", "8")
+    told(tmp_path, "user", "role", "mother", "proxy", "--patient", "9")
+    assert user_of(tmp_path, "mother").own_patients == ("9",)
+    assert "would see nobody" in refused(tmp_path, "user", "add", "wu", "proxy")
+    assert "logical id" in refused(tmp_path, "user", "add", "wu", "proxy", "--patient", "a/b/c")
+    assert "Practitioner/12" in refused(tmp_path, "user", "add", "wu", "nurse", "--fhir-user", "wu")
+
+
+def test_who_gets_another_role_keeps_who_they_are(tmp_path: Path) -> None:
+    told(tmp_path, "user", "add", "li", "nurse", "--fhir-user", "Practitioner/12")
+    assert "sees nobody yet" in told(tmp_path, "user", "role", "li", "patient")
+    assert user_of(tmp_path, "li").fhir_user == "Practitioner/12"
+
+
+def test_what_is_not_there_is_told_with_where_to_look(tmp_path: Path) -> None:
+    text = refused(tmp_path, "user", "reset", "nobody")
+    assert "no such user: nobody; `weft user list` shows all" in text
+
+
+def test_a_list_for_another_program_has_a_line_for_each(tmp_path: Path) -> None:
+    name = "a name that is much longer than one would have it " * 3
+    told(tmp_path, "user", "add", "li", "nurse", "--name", name.strip())
+    assert len(told(tmp_path, "user", "list").splitlines()) == 2
+
+
 def test_what_is_done_is_in_the_audit_trail(tmp_path: Path) -> None:
     password = password_of(told(tmp_path, "user", "add", "li", "nurse"))
 

@@ -120,6 +120,15 @@ def test_what_is_recorded_can_be_searched_by_an_auditor(tmp_path: Path) -> None:
     play(tmp_path, work)
 
 
+def test_an_event_that_cannot_be_told_holds_up_no_other(tmp_path: Path) -> None:
+    async def work(stage: Stage) -> None:
+        await stage.audit.recorder.record([event(1), event(2, recorded=10**18), event(3)])
+        assert await stage.projection().catch_up()
+        assert len(await stage.found("_sort=date")) == 2
+
+    play(tmp_path, work)
+
+
 def test_nobody_but_auditors_searches_reads_or_writes_events(tmp_path: Path) -> None:
     async def work(stage: Stage) -> None:
         await stage.audit.recorder.record([event()])

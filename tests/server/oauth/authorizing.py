@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -145,7 +146,8 @@ class World:
         self.store, self.clock, self.told, self.browser = store, clock, Told(), Browser()
         assertions = Assertions(store, clock, ClientKeys(NoPublisher(), clock), kept.offload)
         known = ClientAuthentication(store, assertions)
-        self.lifetimes = Lifetimes()
+        self.lifetimes, self.peer = Lifetimes(), "192.0.2.7"
+        self.is_slow = False
         consents = TokenConsents(Consents(store.records, clock))
         self.authority = Authority(store, clock, self.told, self.lifetimes, consents)
         self.approvals = Approvals(store, clock, self.told)
@@ -182,7 +184,7 @@ class World:
             "path": "/oauth" + path,
             "query_string": urlencode(query).encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
-            "client": ("192.0.2.7", 4711),
+            "client": (self.peer, 4711),
         }
         messages: list[dict[str, Any]] = []
         waiting = [{"type": "http.request", "body": body}]
@@ -191,6 +193,8 @@ class World:
             messages.append(message)
 
         async def receive() -> dict[str, Any]:
+            if self.is_slow:
+                await asyncio.Event().wait()
             return waiting.pop() if waiting else {"type": "http.disconnect"}
 
         await self.app(scope, receive, send)

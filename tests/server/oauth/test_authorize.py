@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from server.kernel.problem import Kind, Problem
+from server.smart import authority
 from server.smart.approving import Chosen
 from server.smart.model import Approval
+from server.smart.moments import micros
 from tests.server.oauth.authorizing import APP, SITE, STATE, World, asking, serving
 
 
@@ -297,5 +299,23 @@ def test_a_stated_purpose_is_the_tokens(tmp_path: Path) -> None:
         assert (await world.bearer.authenticate(tokens["access_token"])).purpose == "HRESCH"
         tokens = await world.tokens_of(person)
         assert (await world.bearer.authenticate(tokens["access_token"])).purpose == "TREAT"
+
+    serving(tmp_path, work)
+
+
+def test_nobody_takes_all_the_places_where_requests_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(world: World) -> None:
+        monkeypatch.setattr(authority, "_MOST_OF_ONE", 3)
+        monkeypatch.setattr(authority, "_MOST_WAITING", 5)
+        await world.client()
+        world.peer = "2001:db8::1"
+        assert [(await world.authorize()).status for _ in range(4)] == [303, 303, 303, 429]
+        world.peer = "2001:db8::2"
+        assert (await world.authorize()).status == 429, "the same customer's network"
+        world.peer = "192.0.2.8"
+        assert [(await world.authorize()).status for _ in range(3)] == [303, 303, 429]
+        world.clock.move(minutes=11)
+        await world.store.sweep(micros(world.clock))
+        assert (await world.authorize()).status == 303
 
     serving(tmp_path, work)

@@ -111,14 +111,14 @@ def test_cookies_are_bound_to_the_host_wherever_there_is_https(tmp_path: Path) -
             await browser.get("/oauth/account?lang=zh")
             await browser.fill(account, "/oauth/sign-out")
             assert {each.partition("=")[0] for each in browser.set} == {
-                f"{prefix}{name}" for name in ("form", "session", "visit", "language")
+                f"{prefix}{name}" for name in ("form", "session", "visit", "language", "device")
             }
             for header in browser.set:
                 assert "; Path=/; HttpOnly; SameSite=Lax" in header
                 assert ("; Secure" in header) == (browser is safe)
                 assert "Domain" not in header
             lasting = [each for each in browser.set if "Max-Age" in each and "Max-Age=0" not in each]
-            assert all(each.startswith(f"{prefix}language=zh") for each in lasting)
+            assert all(each.startswith((f"{prefix}language=zh", f"{prefix}device=")) for each in lasting)
 
     walk(tmp_path, work)
 
@@ -221,5 +221,21 @@ def test_what_a_person_typed_comes_back_as_text(tmp_path: Path) -> None:
         assert b"<script>" not in page.body
         glass = await browser.get(f"/oauth/break-glass?request={'r' * 43}")
         assert b"<script>" not in (await browser.fill(glass, "/oauth/break-glass", reason=bad)).body
+
+    walk(tmp_path, work)
+
+
+@pytest.mark.parametrize("between", [",", ", ", "%2C"])
+def test_no_cookie_of_another_name_holds_one_of_ours(tmp_path: Path, between: str) -> None:
+    """A host beside this one may set cookies for both, but none whose name begins with `__Host-`."""
+
+    async def work(house: House) -> None:
+        await house.user()
+        browser = house.browser("https://weft.example")
+        await house.signed_in(browser)
+        cookie = f"__Host-weft-session={browser.cookies['__Host-weft-session']}"
+        other = house.browser("https://weft.example")
+        assert (await other.get("/oauth/account", cookie=f"theme=dark{between}{cookie}")).path == "/oauth/sign-in"
+        assert (await other.get("/oauth/account", cookie=f"theme=dark; {cookie}")).path == "/oauth/account"
 
     walk(tmp_path, work)

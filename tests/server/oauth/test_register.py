@@ -137,3 +137,12 @@ def test_only_so_many_apps_wait(tmp_path: Path) -> None:
         assert got.headers["retry-after"]
 
     serving(tmp_path, work, policy="approval")
+
+
+@pytest.mark.parametrize("name", ["Growth\x1b[2J", "Bank\u202etrahC", "a\u0000b", "\u2066App", "A\u200bpp"])
+def test_a_name_is_what_it_looks_like(tmp_path: Path, name: str) -> None:
+    async def work(world: World) -> None:
+        got = await world.send("/register", {**METADATA, "client_name": name})
+        assert (got.status, got.error) == (400, "invalid_client_metadata")
+
+    serving(tmp_path, work, policy="approval")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.oauth import form
 from server.smart.approving import Chosen
 from server.smart.model import Approval, Token
 from storage.query import EVERYTHING
@@ -295,5 +296,16 @@ def test_refusals_are_told_of_each_time_to_clients_and_once_a_minute_to_stranger
         counted, last = world.told.events[4:]
         assert "4 more requests" in counted.entities[-1].detail
         assert last.peer == "192.0.2.7"
+
+    serving(tmp_path, work)
+
+
+def test_who_sends_a_body_too_slowly_holds_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(world: World) -> None:
+        monkeypatch.setattr(form, "_SECONDS", 0.01)
+        world.is_slow = True
+        for path, kind in (("/token", "application/x-www-form-urlencoded"), ("/register", "application/json")):
+            got = await world.call("POST", path, content_type=kind)
+            assert (got.status, got.error, got.headers["connection"]) == (400, "invalid_request", "close")
 
     serving(tmp_path, work)

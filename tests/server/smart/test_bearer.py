@@ -124,7 +124,9 @@ class Mute:
 
 
 @pytest.mark.parametrize("roles", [("nurse",), ("system", "radiologist")])
-def test_a_service_limited_to_some_patients_reaches_no_others_in_any_role(tmp_path: Path, roles: tuple[str, ...]) -> None:
+def test_a_service_limited_to_some_patients_reaches_no_others_in_any_role(
+    tmp_path: Path, roles: tuple[str, ...]
+) -> None:
     async def work(kept: Kept) -> None:
         await opened(kept, user="", patient="")
         now, scopes = micros(kept.clock), ("system/Observation.rs",)
@@ -139,7 +141,7 @@ def test_a_service_limited_to_some_patients_reaches_no_others_in_any_role(tmp_pa
 def test_nothing_is_kept_for_longer_where_the_clock_goes_back(tmp_path: Path) -> None:
     async def work(kept: Kept) -> None:
         await opened(kept)
-        bearer = Bearer(SmartStore(Untold(kept.store.records)), kept.clock)
+        bearer = Bearer(SmartStore(Mute(kept.store.records)), kept.clock)
         await bearer.authenticate("access")
         await kept.store.revoke("a")
         kept.clock.move(minutes=-30)

@@ -11,7 +11,10 @@ from argon2 import PasswordHasher
 from msgspec.structs import replace
 
 from server.kernel.problem import Kind, Problem
+from server.smart.digest import digest
+from server.smart.moments import micros
 from server.smart.passwords import Cost, Passwords
+from server.smart.recording import Caller
 from server.smart.recovery import hashed
 from server.smart.second_factors import Policy
 from server.smart.sign_in import Entered, Halfway, Proof, Step
@@ -20,8 +23,8 @@ from tests.server.smart.peopled import BY, CALLER, PASSWORD, Peopled, peopled
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 
-async def _refusal(here: Peopled, login: str, password: str) -> Problem:
-    outcome = (await asyncio.gather(here.people.sign_in.begin(login, password, CALLER), return_exceptions=True))[0]
+async def _refusal(here: Peopled, login: str, password: str, caller: Caller = CALLER) -> Problem:
+    outcome = (await asyncio.gather(here.people.sign_in.begin(login, password, caller), return_exceptions=True))[0]
     assert isinstance(outcome, Problem)
     return outcome
 
@@ -312,5 +315,45 @@ def test_who_hammers_at_a_lock_is_told_of_once_a_minute(tmp_path: Path) -> None:
         await _refusal(here, "anna", "wrong")
         await _refusal(here, "anna", "wrong")
         assert any("more requests" in each.detail for event in here.told.events for each in event.entities)
+
+    peopled(tmp_path, work)
+
+
+def test_a_stranger_cannot_lock_out_who_comes_from_a_browser_of_theirs(tmp_path: Path) -> None:
+    async def work(here: Peopled) -> None:
+        await here.user()
+        entered = await here.people.sign_in.begin("anna", PASSWORD, CALLER)
+        assert isinstance(entered, Entered)
+        for _ in range(12):
+            await _refusal(here, "anna", "wrong")
+            here.clock.move(seconds=70)
+        assert (await _refusal(here, "anna", PASSWORD)).kind is Kind.BUSY
+        own = CALLER._replace(device=digest(entered.device))
+        again = await here.people.sign_in.begin("Anna", PASSWORD, own)
+        assert isinstance(again, Entered)
+        assert again.device == "", "it has its cookie already"
+        assert (await _refusal(here, "anna", PASSWORD)).kind is Kind.BUSY, "the stranger gains nothing by it"
+        assert (await _refusal(here, "anna", PASSWORD, CALLER._replace(device=digest("x")))).kind is Kind.BUSY
+
+    peopled(tmp_path, work)
+
+
+def test_a_known_browser_gets_no_more_guesses_than_a_stranger(tmp_path: Path) -> None:
+    async def work(here: Peopled) -> None:
+        await here.user()
+        entered = await here.people.sign_in.begin("anna", PASSWORD, CALLER)
+        assert isinstance(entered, Entered)
+        own = CALLER._replace(device=digest(entered.device))
+        for _ in range(10):
+            assert (await _refusal(here, "anna", "wrong", own)).kind is Kind.UNAUTHENTICATED
+            here.clock.move(seconds=70)
+        assert (await _refusal(here, "anna", PASSWORD, own)).kind is Kind.BUSY
+        await here.people.users.unlock(BY, "anna")
+        assert isinstance(await here.people.sign_in.begin("anna", PASSWORD, own), Entered)
+        here.clock.move(days=181)
+        await here.people.store.sweep(micros(here.clock))
+        for _ in range(4):
+            await _refusal(here, "anna", "wrong")
+        assert (await _refusal(here, "anna", PASSWORD, own)).kind is Kind.BUSY, "it is forgotten in the end"
 
     peopled(tmp_path, work)

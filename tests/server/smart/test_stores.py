@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.smart import stores
 from server.smart.model import Approval, Client, Code, Launch, Session, Token, User
 from server.smart.moments import DAY, MINUTE, SECOND, micros
 from server.smart.requests import PendingRequest
@@ -115,6 +116,17 @@ def test_sweeping_takes_what_is_over_and_leaves_the_rest(tmp_path: Path) -> None
         for each in kept_ones:
             assert await store.get(type(each), each.id) is not None, each
         assert await store.sweep(now) == 0
+
+    keeping(tmp_path, work)
+
+
+def test_a_busy_minute_is_swept_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(kept: Kept) -> None:
+        monkeypatch.setattr(stores, "_MOST", 10)
+        for number in range(25):
+            await kept.store.use_once(f"jti-{number}", 5)
+            await kept.store.save(Approval(f"a{number}", "c", (), expires=5))
+        assert await kept.store.sweep(6) == 50
 
     keeping(tmp_path, work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.access.consent.compiling import Compiler
 from server.access.consent.judging import OPEN, SHUT, Asker
 from server.access.consent.policies import Policy, Site
-from server.access.consent.rule import Linked, Rule, Written
+from server.access.consent.rule import Employed, Linked, Rule, Written
 from server.access.consent.sight import answer_to, sight_of
 from server.access.consent.snapshot import Snapshot
 from storage.query import EVERYTHING, Not, OneOf, matches
@@ -117,3 +117,27 @@ def test_consents_of_other_custodians_are_passed_over() -> None:
     snapshot.take("Consent/2", rule(deny(TPO), "Patient/2", organization=[]), 0)
     assert answer_to(snapshot, WHO, SITE, "Patient/1") == OPEN
     assert answer_to(snapshot, WHO, SITE, "Patient/2") == SHUT
+
+
+def test_what_was_authored_under_a_role_of_a_practitioner_is_theirs_whenever_the_role_came_to_be() -> None:
+    snapshot = Snapshot()
+    by_a = permit(TPO, nested=[deny(data=[("authoredby", "Practitioner/a")])])
+    snapshot.take("PractitionerRole/old", Written(employed=Employed("Practitioner/a")), 0)
+    snapshot.take("Consent/1", rule(by_a, "Patient/1"), 0)
+
+    def is_seen(author: str) -> bool:
+        shown = sight_of(snapshot, WHO, SITE).predicate("Observation", SITE)
+        return matches(shown, {"@patient": frozenset(("Patient/1",)), "@author": frozenset((author,))})
+
+    assert [is_seen(each) for each in ("Practitioner/a", "PractitionerRole/old", "Practitioner/b")] == [False] * 2 + [
+        True
+    ]
+    assert is_seen("PractitionerRole/new")
+    snapshot.take("PractitionerRole/new", Written(employed=Employed("Practitioner/a")), 0)
+    assert not is_seen("PractitionerRole/new")
+    generation = snapshot.generation
+    snapshot.take("PractitionerRole/new", Written(employed=Employed("Practitioner/a")), 0)
+    snapshot.take("PractitionerRole/other", Written(employed=Employed("Practitioner/b")), 0)
+    assert snapshot.generation == generation
+    snapshot.take("PractitionerRole/new", Written(employed=Employed("Practitioner/b")), 0)
+    assert is_seen("PractitionerRole/new")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.access.consent.alerts import Alerts, RecordedAlerts
 from server.access.consent.judging import OPEN, SHUT
 from server.access.consent.policies import Policy, Site
 from server.access.consent.source import Consents
+from server.audit.codes import SECURITY_ALERT
+from server.audit.event import Entity, Event
 from server.fhir.consents import ConsentRules
 from server.fhir.json_form import encode
 from server.fhir.stored import Stored, collection
@@ -50,8 +53,22 @@ def asking(purpose: str = "TREAT", role: str = "radiologist", **others: Any) -> 
     return Context(actor(role, **others), "r", purpose, trail=Trail())
 
 
-async def write(records: Records, *resources: Json, alert: Callable[[str, str], None] | None = None) -> None:
-    rules = ConsentRules(records, alert=alert or (lambda subject, reason: None))
+@dataclass
+class Told:
+    """What is to be remembered; `acts` go with the commit."""
+
+    events: list[Event] = field(default_factory=list)
+
+    async def record(self, events: Sequence[Event]) -> None:
+        self.events += events
+
+    def acts(self, events: Sequence[Event]) -> tuple[Put, ...]:
+        self.events += events
+        return (Put("told", str(len(self.events)), b"-"),)
+
+
+async def write(records: Records, *resources: Json, alerts: Alerts | None = None) -> None:
+    rules = ConsentRules(records, alerts=alerts)
     changes = [Change(each["resourceType"], each["id"], each, ABSENT) for each in resources]
     await records.commit([act for ruling in await rules.check(changes) for act in ruling])  # type: ignore[union-attr]
 
@@ -183,10 +200,10 @@ def test_a_fault_opens_nothing(tmp_path: Path) -> None:
             raise TimeoutError
 
     async def scenario(records: Records) -> None:
-        told: list[str] = []
+        told = Told()
         failing: Any = Failing(records)
         site = Site(emergency_roles=frozenset(("radiologist",)))
-        source = Consents(failing, CLOCK, site, alert=lambda subject, reason: told.append(f"{subject} {reason}"))
+        source = Consents(failing, CLOCK, site, alerts=RecordedAlerts(told, CLOCK))
         usual = asking()
         for _ in range(2):
             assert await source.predicate(usual, "Observation", "read") == NOTHING
@@ -196,18 +213,25 @@ def test_a_fault_opens_nothing(tmp_path: Path) -> None:
         assert await source.state(usual) != await source.state(usual)
         assert await source.predicate(asking("BTG"), "Observation", "read") == EVERYTHING
         assert await source.predicate(asking("BTG", "nurse"), "Observation", "read") == NOTHING
-        assert set(told) == {"consents could not be judged: TimeoutError"}
+        assert await source.relied_on("Patient/p") == {}
+        [event] = told.events
+        assert (event.code, event.outcome) == (SECURITY_ALERT, 12)
+        assert event.outcome_text == "consents could not be judged: TimeoutError"
+        assert usual.trail.hidden == {"fault": 1}
 
     run(tmp_path, scenario)
 
 
 def test_what_is_not_understood_is_told_of_and_forbids(tmp_path: Path) -> None:
     async def scenario(records: Records) -> None:
-        told: list[tuple[str, str]] = []
+        told = Told()
         flawed = consent(permit(TPO), id="c") | {"implicitRules": "urn:x"}
-        await write(records, flawed, alert=lambda *alert: told.append(alert))
-        assert [subject for subject, _ in told] == ["Consent/c"]
-        assert "implicitRules" in told[0][1]
+        await write(records, flawed, alerts=RecordedAlerts(told, CLOCK))
+        [event] = told.events
+        assert (event.code, event.outcome, event.patient) == (SECURITY_ALERT, 8, "Patient/p")
+        assert event.entities == (Entity("consent", "Consent/c"),)
+        assert event.outcome_text == "not understood, so it forbids everything: Consent.implicitRules"
+        assert await records.get("told", ["1"]), "in the same commit"
         source = Consents(records, CLOCK)
         assert await source.answer(asking(), "Patient/p") == SHUT
         assert (await source.relied_on("Patient/p"))["Consent/c"].flaw

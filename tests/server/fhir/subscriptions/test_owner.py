@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,29 @@ async def test_the_owner_is_who_stored_it_last_and_not_the_worker(tmp_path: Path
         assert (owner.actor, owner.purpose) == (other.actor, "HPAYMT")
         await repository.delete(CONTEXT, "Subscription", "s")
         assert await owner_of(records, "s") is None
+
+
+@dataclass
+class Known:
+    is_good: bool = True
+
+    async def stands(self, actor: Actor) -> bool:
+        return self.is_good
+
+
+@pytest.mark.anyio
+async def test_an_owner_who_may_act_no_more_is_told_no_more(tmp_path: Path) -> None:
+    known = Known()
+    async with house(tmp_path, known) as here:
+        await here.put(subscription())
+        async with working(here.worker):
+            await here.becomes("active")
+            await here.put(patient("Wang", id="before"))
+            await here.outbox.holds(1)
+            known.is_good = False
+            await here.put(patient("Wang", id="after"))
+            failed = await here.becomes("error")
+            known.is_good = True
+            await here.put(patient("Wang", id="later"))
+        assert failed["error"] == "Given up: who asked for this may no longer be told; ask anew."
+        assert [each.url.rpartition("/")[2] for each in here.outbox.sent] == ["before"]

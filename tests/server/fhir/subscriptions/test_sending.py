@@ -95,6 +95,9 @@ async def test_nobody_at_home_is_undelivered() -> None:
         "http://0.0.0.0/",
         "http://224.0.0.1/",
         "http://2130706433/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b::10.0.0.1]/",
+        "http://[::ffff:10.0.0.1]/",
         "http://127.1/",
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 from server.fhir.json_form import Resource
 from server.fhir.lease import LASTS, LEASES, Lease
 from server.fhir.subscriptions.follower import PLACES, Desk, Pace
+from server.fhir.subscriptions.owner import Owners, Standing
 from server.fhir.subscriptions.sending import Notification, Undelivered
 from server.fhir.subscriptions.worker import SubscriptionWorker
 from server.kernel.offload import Offload
@@ -77,21 +78,21 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
+async def house(folder: Path, owners: Owners | None = None) -> AsyncIterator[House]:
     threads = Offload()
     records = SqliteRecords(folder / "records.sqlite", threads)
     small = Small(records, threads)
     outbox = Outbox()
     try:
-        yield House(small, outbox, worker(small, outbox))
+        yield House(small, outbox, worker(small, outbox, owners))
     finally:
         await records.close()
         threads.close()
 
 
-def worker(small: Small, outbox: Outbox) -> SubscriptionWorker:
-    reading = small.repository.reading
-    desk = Desk(small.records, small.clock, small.offload, small.searcher, SmallIndexer(), outbox, FAST, reading)
+def worker(small: Small, outbox: Outbox, owners: Owners | None = None) -> SubscriptionWorker:
+    reading, known = small.repository.reading, owners or Standing()
+    desk = Desk(small.records, small.clock, small.offload, small.searcher, SmallIndexer(), outbox, FAST, reading, known)
     return SubscriptionWorker(desk, small.repository)
 
 
