@@ -32,7 +32,12 @@ async def open_trail(settings: Settings, records: Records, clock: Clock, offload
     """After the stores, whose key the journal shares. `ValueError` names a setting that cannot be."""
     if settings.auth == "off":
         return None
-    options = AuditOptions(settings.audit_key, settings.audit_failure == "refuse", settings.audit_retention_days)
+    options = AuditOptions(
+        settings.audit_key,
+        refuses=settings.audit_failure == "refuse",
+        retention_days=settings.audit_retention_days,
+        flushes=settings.audit_flush == "each",
+    )
     witness = await open_witness(settings.audit_witness, offload)
     sender = _sender(settings, clock, url)
     journal = await open_journal(

@@ -109,6 +109,9 @@ class Settings:
     """`file:///folder` or `s3://bucket/prefix`, best elsewhere: signed checkpoints of the journal are copied there."""
     audit_retention_days: int = 2190
     """Days for which the content of an audit event is kept, at least 180; its hash is kept for ever."""
+    audit_flush: str = "soon"
+    """`each`: an event is on the disk before its act is answered. `soon`: what was only read or searched is written
+    before it is answered, so that it outlives the server, and is on the disk within a twentieth of a second."""
     audit_failure: str = "refuse"
     """When the journal cannot be written: `refuse` answers 503, `proceed` goes on and writes it later."""
     audit_syslog: str = ""
@@ -222,6 +225,8 @@ class Settings:
             raise SettingsError("WEFT_CONSENT_PURPOSES: per-purpose or whole")
         if self.unlabelled not in ("N", "R"):
             raise SettingsError("WEFT_UNLABELLED: N or R")
+        if self.audit_flush not in ("each", "soon"):
+            raise SettingsError("WEFT_AUDIT_FLUSH: each or soon")
         if self.audit_failure not in ("refuse", "proceed"):
             raise SettingsError("WEFT_AUDIT_FAILURE: refuse or proceed")
         if self.audit_syslog and not _PLACE.fullmatch(self.audit_syslog):

@@ -53,6 +53,13 @@ class Appender(Protocol):
         """Why the chain cannot be gone on with, in plain words: what was acknowledged is unreadable. Else empty."""
         ...
 
+    def write(self, lines: Sequence[Line]) -> bool:
+        """Out of this process's hands on return, so that its death does no harm to them; on the disk soon after.
+
+        False, and nothing is written, where that is not to be had without waiting. Not while an `append` is under way.
+        """
+        ...
+
     async def append(self, lines: Sequence[Line]) -> None:
         """All durable on return. `ClaimLost`, or `StoreUnavailable`: then claim again to learn what is there."""
         ...

@@ -38,6 +38,8 @@ class AuditOptions:
     refuses: bool = True
     """Whether what cannot be recorded is refused."""
     retention_days: int = 2190
+    flushes: bool = True
+    """Whether every event reaches the disk before its act is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def open_audit(
     signing = Writer(partial(claim_alone, journal, keys, CHECKPOINTS), means, is_alone=True, is_silent=True)
     sealing = Sealing(journal, bodies, records, writes)
     places = dict(copies or {}) | ({"witness": to_witness(witness)} if witness is not None else {})
-    recorder = Recorder(log, sealing, Reader(journal, bodies), refuses=options.refuses)
+    recorder = Recorder(log, sealing, Reader(journal, bodies), refuses=options.refuses, flushes=options.flushes)
     retention = Retention(journal, records, log.add, clock, options.retention_days)
     verifier = Verifier(journal, keys, clock, witness)
     return Audit(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from server.audit import pending
 from server.audit.chain import Draft, Kind
+from server.audit.codes import SECURITY_ALERT, USER_AUTHENTICATION
 from server.audit.event import Event
 from server.audit.reading import Page, Reader, Recorded
 from server.audit.sealing import Sealing
@@ -21,6 +22,8 @@ __all__ = ["Page", "Recorded", "Recorder"]
 
 LONGEST = 1 << 16
 """Bytes of one event."""
+_GRAVE = frozenset((SECURITY_ALERT, USER_AUTHENTICATION))
+_EMERGENCY = "BTG"
 _RETRY_AFTER = 5
 _MOST_OWED = 10_000
 
@@ -28,13 +31,21 @@ _log = logging.getLogger("weft.audit")
 
 
 class Recorder:
-    """`refuses`: what cannot be recorded must not be done; else it is done, and recorded as soon as that can be."""
+    """`refuses`: what cannot be recorded must not be done; else it is done, and recorded as soon as that can be.
 
-    def __init__(self, writer: Writer, sealing: Sealing, reader: Reader, *, refuses: bool = True) -> None:
+    `flushes`: every event has reached the disk before its act is answered. Otherwise disclosures are written before
+    they are answered, so that they outlive this process, and reach the disk soon after; whatever touches sign-in,
+    security or an emergency is flushed all the same.
+    """
+
+    def __init__(
+        self, writer: Writer, sealing: Sealing, reader: Reader, *, refuses: bool = True, flushes: bool = True
+    ) -> None:
         self._writer = writer
         self._sealing = sealing
         self._reader = reader
         self._refuses = refuses
+        self._flushes = flushes
         self._owed: deque[Draft] = deque()
         self.is_failing = False
         """Whether the last attempt to write failed."""
@@ -42,10 +53,12 @@ class Recorder:
         """Events of acts that were done and will never be recorded."""
 
     async def record(self, events: Sequence[Event]) -> None:
-        """Durable on return; else `UNAVAILABLE`."""
+        """Recorded on return; else `UNAVAILABLE`."""
         if not events:
             return
         drafts = [Draft(Kind.EVENT, _encoded(event)) for event in events]
+        if not self._flushes and not self._owed and self._written(events, drafts):
+            return
         owed = [self._owed.popleft() for _ in range(len(self._owed))]
         try:
             await self._writer.add([*owed, *drafts] if owed else drafts)
@@ -54,6 +67,12 @@ class Recorder:
             self._fail(drafts, error)
         else:
             self.is_failing = False
+
+    def _written(self, events: Sequence[Event], drafts: Sequence[Draft]) -> bool:
+        for event in events:
+            if event.code in _GRAVE or event.purpose == _EMERGENCY:
+                return False
+        return self._writer.write(drafts)
 
     def _fail(self, drafts: Sequence[Draft], error: StoreUnavailable) -> None:
         _log.error("the audit journal cannot be written: %s", error)

@@ -87,6 +87,19 @@ class Writer:
     def place(self) -> Place:
         return self._place
 
+    def write(self, drafts: Sequence[Draft]) -> bool:
+        """Stored on return so that this process may die, and flushed soon after; false where `add` is needed."""
+        claim = self._claim
+        if claim is None or not self._is_begun or self._waiting or self._flushing is not None:
+            return False
+        means = self._means
+        now = max(self._wrote, micros(means.clock))
+        lines, place = extend(claim.appender.chain, self._place, drafts, means.keys.active, means.bodies, now)
+        if not claim.appender.write(lines):
+            return False
+        self._place, self._wrote = place, now
+        return True
+
     async def add(self, drafts: Sequence[Draft]) -> None:
         """All durable on return; else `StoreUnavailable`. A caller that is cancelled learns nothing of it."""
         done = asyncio.get_running_loop().create_future()

@@ -11,13 +11,13 @@ from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
 from server.fhir.collaborators import NoRedaction, Redaction
 from server.fhir.identity import check_conditions, is_id
 from server.fhir.past import KeysOf, Past
-from server.fhir.stored import DELETED, HISTORY, TOLD, Stored, collection, from_history, from_record
+from server.fhir.stored import DELETED, HISTORY, Stored, collection, from_history, from_record
 from server.fhir.versions import Standing, standing
 from server.kernel.context import SERVER, Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Issue, Kind, Problem
 from storage.ports import Records
-from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Predicate, settled
+from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Predicate
 
 _MOST_CONTEXTS = 8
 
@@ -118,8 +118,7 @@ class Reading:
             stored = from_record(right.type, found[0]) if found else None
             if stored is None or right.is_whole:
                 return stored
-            keys = stored.access_keys
-            is_seen = None if keys is None else settled(right.predicate, keys, TOLD)
+            is_seen = stored.is_among(right.predicate)
             if is_seen is not None:
                 return stored if is_seen else None
         own = All((Equals("_id", resource_id), right.predicate))

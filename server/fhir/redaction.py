@@ -1,8 +1,8 @@
 """Resources as somebody may see them who sees some of a patient's data and not all (REDACT of our consent table).
 
-What a visible resource holds of hidden ones is taken out: contained resources, references with whatever they display,
-elements with an inline label of their own (Security Label DS4P). The narrative may tell of any of it and goes too. What
-is left says so: REDACTED among its labels, SUBSETTED among its tags.
+What a visible resource holds of hidden ones is taken out: contained resources, references with whatever they display
+(also by URL, or by identifier alone), elements with an inline label of their own (Security Label DS4P). The narrative
+may tell of any of it and goes too. What is left says so: REDACTED among its labels, SUBSETTED among its tags.
 
 Only resources of patients whose consents make such a difference are looked into, those of nobody (a Provenance tells of
 whatever it names), and studies with a series that is barred, a page of them with one question for each type they refer
@@ -11,7 +11,7 @@ to; everybody else's are passed on as the stored bytes they are. What is taken o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,8 +19,8 @@ from server.access.classes import Class, class_of
 from server.access.consent.predicate import negated
 from server.fhir.collaborators import Keys
 from server.fhir.held_back import barred_series, hidden_among, references_of, study_of, tells_of_series, without
-from server.fhir.identity import is_id
 from server.fhir.json_form import Resource, decode, encode, reread
+from server.fhir.naming import Names, addressed, hidden_identifiers, identified
 from server.fhir.stored import Stored, collection, from_record
 from server.fhir.taken_out import elements, left_of, marked, recounted
 from server.kernel.context import SERVER, Context
@@ -53,6 +53,7 @@ class Hidden:
     references: frozenset[str]
     predicates: Mapping[str, Predicate]
     """What may be seen, by the types of contained resources and of those with inline labels."""
+    identifiers: frozenset[Names]
     series: frozenset[str]
     """`id/uid` of series that are barred, in whichever version of their study."""
 
@@ -173,27 +174,21 @@ class ConsentRedaction:
         self, context: Context, page: Sequence[Stored], resources: Sequence[Resource], series: frozenset[str]
     ) -> Hidden:
         named: dict[str, set[str]] = {}
+        tokens: dict[str, set[str]] = {}
         types: set[str] = set()
         for stored, resource in zip(page, resources, strict=True):
-            for reference in self._references(resource):
-                if reference not in stored.patients:
-                    resource_type, _, name = reference.partition("/")
-                    named.setdefault(resource_type, set()).add(name)
+            for element in elements(resource):
+                for reference in addressed(element, self.local):
+                    if reference not in stored.patients:
+                        resource_type, _, name = reference.partition("/")
+                        named.setdefault(resource_type, set()).add(name)
+                for resource_type, token in identified(element):
+                    tokens.setdefault(resource_type, set()).add(token)
             types |= {str(each.get("resourceType")) for each in resource.get("contained", ())} | {stored.type}
-        predicates = {each: await self.consents.predicate(context, each, "read") for each in types | named.keys()}
-        return Hidden(await hidden_among(self.records, named, predicates), predicates, series)
-
-    def _references(self, resource: Resource) -> Iterator[str]:
-        """`Type/id` of everything referred to here, once or more often."""
-        for element in elements(resource):
-            text = element.get("reference")
-            if isinstance(text, str) and (found := self._local(text)):
-                yield found
-
-    def _local(self, text: str) -> str:
-        found = self.local(text).partition("/_history/")[0]
-        resource_type, _, name = found.partition("/")
-        return found if resource_type.isalpha() and is_id(name) else ""
+        asked = types | named.keys() | tokens.keys()
+        predicates = {each: await self.consents.predicate(context, each, "read") for each in asked}
+        references = await hidden_among(self.records, named, predicates)
+        return Hidden(references, predicates, await hidden_identifiers(self.records, tokens, predicates), series)
 
     def _one(self, stored: Stored, resource: Resource, hidden: Hidden) -> Stored:
         contained = [each for each in resource.get("contained", ()) if self._is_hidden_within(resource, each, hidden)]
@@ -205,7 +200,7 @@ class ConsentRedaction:
             if hidden.series and f"{stored.id}/{element.get('uid')}" in hidden.series:
                 return True
             text = element.get("reference")
-            if isinstance(text, str) and (text in gone or self._local(text) in hidden.references):
+            if (isinstance(text, str) and text in gone) or self._names_hidden(element, hidden):
                 return True
             return "extension" in element and self._is_barred(resource, element, hidden)
 
@@ -217,6 +212,11 @@ class ConsentRedaction:
         if made is resource:
             return stored
         return stored._replace(body=encode(marked(recounted(made, resource))))
+
+    def _names_hidden(self, element: Mapping[str, Any], hidden: Hidden) -> bool:
+        return (
+            bool(hidden.references) and any(each in hidden.references for each in addressed(element, self.local))
+        ) or (bool(hidden.identifiers) and any(each in hidden.identifiers for each in identified(element)))
 
     def _is_hidden_within(self, resource: Resource, contained: Mapping[str, Any], hidden: Hidden) -> bool:
         """By what is told of it, and for the rest by what is told of what it is contained in."""

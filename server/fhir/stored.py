@@ -15,15 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from server.access.facets import LEVEL, PATIENT, SHARED
 from storage.ports import Record
-from storage.query import Key
+from storage.query import Key, Predicate, settled
 
 MOST_PATIENTS = 32
 """So many of a resource's patients its line names at most."""
-TOLD = frozenset({PATIENT, SHARED, LEVEL})
+_TOLD = frozenset({PATIENT, SHARED, LEVEL})
 _ONE: frozenset[Key] = frozenset((1,))
 
 HISTORY = "fhir-history"
@@ -85,22 +86,27 @@ class Stored(NamedTuple):
         level = () if self.level is None else (f"L{self.level}",)
         return ("POST", *level, *self.patients) if self.is_created else (*level, *self.patients)
 
-    @property
-    def access_keys(self) -> dict[str, frozenset[Key]] | None:
-        """Those of `TOLD`, which need no index; `None` where the line does not tell all."""
-        if len(self.patients) >= MOST_PATIENTS:
-            return None
-        keys: dict[str, frozenset[Key]] = {PATIENT: frozenset(self.patients)}
-        if len(self.patients) > 1:
-            keys[SHARED] = _ONE
-        if self.level is not None:
-            keys[LEVEL] = frozenset((self.level,))
-        return keys
+    def is_among(self, predicate: Predicate) -> bool | None:
+        """Whether a predicate of access holds of it; `None` where the line does not tell, but the index would."""
+        return _told(predicate, self.patients, self.level)
 
     @property
     def last_updated_text(self) -> str:
         """As an instant: `2026-11-22T09:00:00.123Z`."""
         return instant_text(self.last_updated)
+
+
+@lru_cache(maxsize=8192)
+def _told(predicate: Predicate, patients: tuple[str, ...], level: int | None) -> bool | None:
+    """Kept, because whoever reads a patient's resources asks the same of each of them."""
+    if len(patients) >= MOST_PATIENTS:
+        return None
+    keys: dict[str, frozenset[Key]] = {PATIENT: frozenset(patients)}
+    if len(patients) > 1:
+        keys[SHARED] = _ONE
+    if level is not None:
+        keys[LEVEL] = frozenset((level,))
+    return settled(predicate, keys, _TOLD)
 
 
 def from_record(resource_type: str, record: Record) -> Stored:

@@ -37,7 +37,7 @@ async def supervised(workers: Mapping[str, Worker], pace: Pace = _USUAL) -> Asyn
     try:
         yield
     finally:
-        for task in await _ended(tasks, pace):
+        for task in await ended(tasks, pace):
             _log.error("%s did not end in time", task.get_name())
 
 
@@ -59,7 +59,7 @@ async def _kept(name: str, worker: Worker, pace: Pace) -> None:
         pause = min(2 * pause, pace.longest)
 
 
-async def _ended(tasks: Collection[asyncio.Task[None]], pace: Pace) -> Collection[asyncio.Task[None]]:
+async def ended(tasks: Collection[asyncio.Task[None]], pace: Pace = _USUAL) -> Collection[asyncio.Task[None]]:
     """Cancels them, and again while some go on: a library may take a cancellation for its own. Gives the rest."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + pace.ending

@@ -43,7 +43,7 @@ class Trail:
     @property
     def has_patients(self) -> bool:
         """Whether it was noted whose data was touched."""
-        return bool(self.patients) or any([note.patients for note in self.notes])
+        return bool(self.patients) or any(note.patients for note in self.notes)
 
     def add(self, reference: str, patients: tuple[str, ...] = (), detail: str = "") -> None:
         self.notes.append(Note(reference, patients, detail))

@@ -1,4 +1,4 @@
-"""A posted body, and the form in it: bounded, decoded strictly, each name once but for those that may come several times."""
+"""A posted body and the form in it: bounded, decoded strictly, each name once unless it may come several times."""
 
 from __future__ import annotations
 

@@ -30,19 +30,19 @@ from server.smart.approving import (
     needs_sign_in,
     wants_patient,
 )
-from server.smart.authorize_rules import SmartRules, max_age_of, prompts_of, purpose_of
+from server.smart.authorize_rules import SmartRules, prompts_of
 from server.smart.consenting import Consents, NoConsents, is_shut
-from server.smart.digest import digest, new_secret
+from server.smart.digest import digest
 from server.smart.forms import Form
 from server.smart.lifetimes import Lifetimes
-from server.smart.lockout import network_of
 from server.smart.model import Approval, Client, Code, Launch, Session, User
 from server.smart.moments import micros
+from server.smart.pending import case_of, pending_of
 from server.smart.protocol import Core, problem_of
 from server.smart.protocol_case import Case, Request
 from server.smart.recording import NOWHERE, Caller, who
 from server.smart.refusals import refusal
-from server.smart.requests import LIFETIME, REQUEST, PendingRequest
+from server.smart.requests import REQUEST, PendingRequest
 from server.smart.site import Site
 from server.smart.standing import limits
 from server.smart.stores import Held, SmartStore
@@ -102,7 +102,7 @@ class Authority:
         try:
             core.get_consent_grant(request)
             self._check_silent(form, session)
-            pending, value = _pending(case, str(request.scope), network_of(caller.peer))
+            pending, value = pending_of(case, str(request.scope), caller)
         except OAuth2Error as error:
             return SentBack(core.authorization_refusal(request, error).location)
         await self._check_room(pending)
@@ -197,7 +197,7 @@ class Authority:
         if await is_shut(self.consents, approval, client, user, caller):
             tried = msgspec.structs.replace(approval, id="")
             return await self._end(held, client, _shut(now, who(caller, client, user, tried), tried))
-        case = _case(held.value, client, now, user)
+        case = case_of(held.value, client, now, user)
         location = _answer(case, user)
         used = [self.store.delete(PendingRequest, pending.id, held.version)]
         if launch is not None:
@@ -229,7 +229,7 @@ class Authority:
     ) -> str:
         pending = held.value
         await self._commit(self.store.delete(PendingRequest, pending.id, held.version), *self.recording.acts(events))
-        case = _case(pending, client, micros(self.clock), None)
+        case = case_of(pending, client, micros(self.clock), None)
         core, request = Core(case), Request("GET", case)
         told = OAuth2Error(error=error, redirect_uri=pending.redirect)
         return core.authorization_refusal(request, told).location
@@ -270,47 +270,6 @@ def _over() -> Problem:
     problem = refusal("invalid_request", text)
     problem.kind = Kind.NOT_FOUND
     return problem
-
-
-def _pending(case: Case, scope: str, network: str) -> tuple[PendingRequest, str]:
-    form, value = case.form, new_secret()
-    scopes = tuple(scope.split())
-    if "offline_access" in scopes:
-        scopes = tuple(each for each in scopes if each != "online_access")
-    pending = PendingRequest(
-        digest(value),
-        form["client_id"],
-        form["redirect_uri"],
-        form["state"],
-        scopes,
-        form["code_challenge"],
-        case.issuer,
-        nonce=form.get("nonce", ""),
-        launch=case.launch.id if case.launch else "",
-        purpose=purpose_of(case),
-        prompts=prompts_of(form),
-        login_hint=form.get("login_hint", ""),
-        max_age=max_age_of(form),
-        locales=form.get("ui_locales", ""),
-        network=network,
-        created=case.now,
-        expires=case.now + LIFETIME,
-    )
-    return pending, value
-
-
-def _case(pending: PendingRequest, client: Client, now: int, user: User | None) -> Case:
-    """The request again, as it was valid before."""
-    form = {
-        "response_type": "code",
-        "client_id": pending.client,
-        "redirect_uri": pending.redirect,
-        "scope": " ".join(pending.scopes),
-        "state": pending.state,
-        "code_challenge": pending.challenge,
-        "code_challenge_method": "S256",
-    }
-    return Case(form, pending.issuer, now, client=client, user=user)
 
 
 def _answer(case: Case, user: User) -> str:

@@ -202,6 +202,11 @@ class SignIn:
         if attempt is not None:
             await self._lockout.forgive(attempt, is_complete=True)
         cookie, session = await self._sessions.open(user, methods)
+        # Whoever changes the password ends the sessions that are there afterwards: this one is, or it is seen here.
+        present = await self._store.user(user.id)
+        if present is None or present.password != user.password:
+            await self._sessions.end(session, "administrator", caller)
+            raise _wrong()
         event = signed_in(micros(self._clock), who(user, caller, session.id), methods)
         await self._record(event)
         device = "" if caller.device else new_secret()

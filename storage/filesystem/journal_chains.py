@@ -17,6 +17,9 @@ from storage.filesystem.journal_segment import Segment
 from storage.journal import Cut, Line
 from storage.ports import Threads
 
+FLUSHED_WITHIN = 0.05
+"""Seconds after which what was only written is flushed."""
+
 _SUFFIX = ".log"
 _LOCK = "lock"
 
@@ -65,6 +68,9 @@ class FolderAppender:
         self._threads = threads
         self._lock: int | None = lock
         self._hand: Hand | None = None
+        self._flushing: asyncio.TimerHandle | None = None
+        self._is_spoiled = False
+        """A flush failed: what was written before it may be lost, so nothing may follow as if it were there."""
         # An append whose caller was cancelled goes on in its thread: nothing is closed under it.
         self._gate = threading.Lock()
         self._segment: Segment | None = None
@@ -129,9 +135,45 @@ class FolderAppender:
             self._hand = Hand()
         await self._hand.do(self._append, lines)
 
+    def write(self, lines: Sequence[Line]) -> bool:
+        if self._lock is None or self._segment is None or self._is_spoiled or self._damage:
+            return False
+        if not self._gate.acquire(blocking=False):
+            return False
+        try:
+            is_written = self._segment.write(encode(lines, self._segment.end))
+        except OSError:
+            # The append that follows meets the same, and tells of it.
+            return False
+        finally:
+            self._gate.release()
+        if is_written and self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSHED_WITHIN, self._flush_soon)
+        return is_written
+
+    def _flush_soon(self) -> None:
+        self._flushing = None
+        if self._hand is None:
+            self._hand = Hand()
+        self._hand.begin(self.flush)
+
+    def flush(self) -> None:
+        """Without the gate, so that writing goes on meanwhile; a segment that is left then is flushed before."""
+        with self._gate:
+            if self._segment is None:
+                return
+            file = self._segment.duplicate()
+        try:
+            os.fdatasync(file)
+        except OSError:
+            self._is_spoiled = True
+            raise
+        finally:
+            os.close(file)
+
     def _append(self, lines: Sequence[Line]) -> None:
         with self._gate, translated("the audit journal"):
-            if self._lock is None or self._damage:
+            if self._lock is None or self._damage or self._is_spoiled:
                 raise self._refusal()
             segment = self._segment
             if segment is None or segment.is_full:
@@ -144,6 +186,7 @@ class FolderAppender:
     def _begin(self, sequence: int) -> Segment:
         fresh = Segment(f"{self._folder}/{sequence:016d}{_SUFFIX}", 0, self._longest)
         if self._segment is not None:
+            self._segment.flush()
             self._segment.close()
         self._segment = fresh
         flush_folder(self._folder)
@@ -153,6 +196,9 @@ class FolderAppender:
         """The lock is held for as long as its file is open."""
 
     async def release(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         try:
             await asyncio.shield(self._threads.io(self._release))
         finally:
@@ -166,6 +212,7 @@ class FolderAppender:
                 return
             try:
                 if self._segment is not None:
+                    self._segment.flush()
                     self._segment.close()
             finally:
                 os.close(self._lock)

@@ -38,6 +38,13 @@ class Hand:
         result: T = await job.done
         return result
 
+    def begin(self, work: Callable[[], None]) -> None:
+        """Nobody waits for it; how it fails is the work's own matter."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        done.add_done_callback(_heard)
+        self._jobs.put(_Job(lambda _: work(), None, loop, done))
+
     def dismiss(self) -> None:
         """The last thing asked of it: the thread ends when it has done what it was given."""
         self._jobs.put(None)
@@ -53,6 +60,12 @@ def _run(jobs: SimpleQueue[_Job | None]) -> None:
         with suppress(RuntimeError):  # a closed loop has nobody waiting
             job.loop.call_soon_threadsafe(_settle, job.done, result, error)
         del job, result, error
+
+
+def _heard(done: asyncio.Future[Any]) -> None:
+    """Otherwise asyncio complains of an error nobody asked for."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _settle(done: asyncio.Future[Any], result: object, error: Exception | None) -> None:

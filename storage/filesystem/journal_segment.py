@@ -38,6 +38,22 @@ class Segment:
             raise
         self.end += len(batch)
 
+    def write(self, batch: bytes) -> bool:
+        """Into the room made ahead, to be flushed later; false where there is too little of it."""
+        if self.end + len(batch) > self._room or self.is_full:
+            return False
+        if os.pwrite(self._file, batch, self.end) != len(batch):
+            return False
+        self.end += len(batch)
+        return True
+
+    def flush(self) -> None:
+        os.fdatasync(self._file)
+
+    def duplicate(self) -> int:
+        """Another descriptor of the file, for whoever flushes it while it may be closed here."""
+        return os.dup(self._file)
+
     def _make_room(self, length: int) -> None:
         """Where the disk has none for it, the batch itself may still fit."""
         if self.end + length <= self._room:

@@ -118,6 +118,10 @@ class MongoAppender:
     def damage(self) -> str:
         return ""
 
+    def write(self, lines: Sequence[Line]) -> bool:
+        """Never: another machine has to be waited for."""
+        return False
+
     async def append(self, lines: Sequence[Line]) -> None:
         documents = [{"_id": _id(self._chain, line.sequence), "h": line.head, "b": line.body} for line in lines]
         try:

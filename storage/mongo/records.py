@@ -7,6 +7,7 @@ transaction, acknowledged when a majority has it in its journal.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -65,7 +66,7 @@ class MongoRecords:
     async def get(self, collection: str, ids: Sequence[str]) -> list[Record]:
         if not ids:
             return []
-        async with _errors():
+        async with _reading():
             documents = self._collection(collection).find(
                 {"_id": {"$in": list(ids)}}, {"v": 1, "b": 1}, batch_size=_BATCH
             )
@@ -96,7 +97,7 @@ class MongoRecords:
         if limit < 1 or simple == NOTHING:
             return Page([], after if limit < 1 else None)
         found: list[Document] = []
-        async with _errors():
+        async with _reading():
             for segment in pages.segments(order, place):
                 wanted = {"$and": [self._filter(simple), segment]}
                 found += await self._some(collection, wanted, order, skip, limit + 1 - len(found))
@@ -127,7 +128,7 @@ class MongoRecords:
         simple = self._simple(predicate)
         if at_most < 1 or simple == NOTHING:
             return 0
-        async with _errors():
+        async with _reading():
             return await self._collection(collection).count_documents(self._filter(simple), limit=at_most)
 
     async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
@@ -141,7 +142,7 @@ class MongoRecords:
             {"$group": {"_id": "$v"}},
             {"$limit": at_most},
         ]
-        async with _errors():
+        async with _reading():
             found = await self._collection(collection).aggregate(stages, allowDiskUse=True)
             return [each["_id"] if isinstance(each["_id"], str) else int(each["_id"]) for each in await found.to_list()]
 
@@ -191,3 +192,19 @@ async def _errors() -> AsyncIterator[None]:
         raise ValueError("a record with its keys is longer than MongoDB can hold") from error
     except PyMongoError as error:
         raise unavailable(error) from error
+
+
+@asynccontextmanager
+async def _reading() -> AsyncIterator[None]:
+    """A cancellation that was lost below comes to the task after all, or a worker would go on that was to end.
+
+    `asyncio.wait_for`, by which the driver sends, loses one that comes just as the sending ends (until Python 3.12).
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        async with _errors():
+            yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError

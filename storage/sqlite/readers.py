@@ -2,15 +2,17 @@
 
 A hop to a thread and back costs 60 to 100 µs here, more than most reads take (a record by id 8 µs, a page of fifty
 100 µs). So a read starts in the event loop, under a limit of time that SQLite asks about every few thousand steps; one
-that runs into it, or into a lock, is begun again in a thread. Rejected: every read in a thread, which cost three times
-the CPU for a read by id; and judging in advance which read will be long, which no rule could.
+that runs into it, or into a lock, is begun again in a thread. Those of its kind then begin in a thread for as long as
+they take long: a count over what thousands of consents leave would be half done in vain each time. Rejected: every read
+in a thread, which cost three times the CPU for a read by id; and judging in advance which read will be long, which no
+rule could.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import inf
 from pathlib import Path
 from time import perf_counter
@@ -34,6 +36,11 @@ Steps are counted rather than timed, or a machine busy elsewhere would do every 
 """
 
 
+_QUICK = 0.003
+"""Seconds in a thread under which a kind of reads is tried in the event loop again."""
+_MOST_KINDS = 256
+
+
 class Readers:
     def __init__(self, path: Path, threads: Threads) -> None:
         self._path = path
@@ -46,18 +53,24 @@ class Readers:
         self._inline.execute("PRAGMA busy_timeout = 0")
         self._inline.set_progress_handler(self._is_over, _STEPS)
         self._taken = threading.Lock()
+        self._long: set[Hashable] = set()
 
-    async def read(self, work: Work[T], *, is_long: bool = False) -> T:
-        """`work` on a connection: here and now where it is quick, in a thread where it is not."""
-        if not is_long and self._taken.acquire(blocking=False):
+    async def read(self, work: Work[T], *, is_long: bool = False, kind: Hashable = None) -> T:
+        """`work` on a connection: here and now where it is quick, in a thread where it is not.
+
+        `kind`: whatever reads have in common that take about as long.
+        """
+        if not is_long and kind not in self._long and self._taken.acquire(blocking=False):
             try:
                 return self._at_once(work)
             except sqlite3.Error as error:
                 if not (is_interrupted(error) or is_busy(error)):
                     raise unavailable(error) from error
+                if kind is not None and is_interrupted(error) and len(self._long) < _MOST_KINDS:
+                    self._long.add(kind)
             finally:
                 self._taken.release()
-        return await self._threads.io(self._in_thread, work)
+        return await self._threads.io(self._in_thread, work, kind)
 
     def revision(self) -> int | None:
         """What SQLite counts up when another connection commits, and this one only reads; `None` where it is busy."""
@@ -86,12 +99,14 @@ class Readers:
         self._stretches -= 1
         return self._stretches < 0 or perf_counter() > self._until
 
-    def _in_thread(self, work: Work[T]) -> T:
+    def _in_thread(self, work: Work[T], kind: Hashable) -> T:
         try:
-            connection = self._borrow()
+            connection, begun = self._borrow(), perf_counter()
             try:
                 return work(connection)
             finally:
+                if perf_counter() - begun < _QUICK:
+                    self._long.discard(kind)
                 _end(connection)
                 self._give_back(connection)
         except sqlite3.Error as error:

@@ -19,7 +19,7 @@ from storage.ports import Batch, Cursor, Index, Page, Record, Threads
 from storage.query import Key, Order, Predicate
 from storage.sqlite.readers import Readers
 from storage.sqlite.schema import Catalogue, add_names, connect, create, unavailable
-from storage.sqlite.search import DensePage, Row, open_search
+from storage.sqlite.search import DensePage, Row, open_search, shape
 from storage.sqlite.writer import Writer
 
 _REMEMBERED = 512
@@ -105,7 +105,7 @@ class SqliteRecords:
             connection.execute("COMMIT")
             return rows
 
-        rows = await self._readers.read(work)
+        rows = await self._readers.read(work, kind=("find", collection, shape(predicate), tuple(order)))
         records = [Record(row[0], row[1], row[2]) for row in rows[:limit]]
         return Page(records, write_place(_place(rows[limit - 1])) if len(rows) > limit else None)
 
@@ -122,7 +122,7 @@ class SqliteRecords:
             connection.execute("COMMIT")
             return number
 
-        return await self._readers.read(work) if at_most > 0 else 0
+        return await self._readers.read(work, kind=("count", collection, shape(predicate))) if at_most > 0 else 0
 
     async def values(self, collection: str, name: str, predicate: Predicate, *, at_most: int) -> list[Key]:
         def work(connection: sqlite3.Connection) -> list[Key]:
@@ -133,7 +133,8 @@ class SqliteRecords:
             connection.execute("COMMIT")
             return found
 
-        return await self._readers.read(work) if at_most > 0 else []
+        kind = ("values", collection, shape(predicate))
+        return await self._readers.read(work, kind=kind) if at_most > 0 else []
 
     async def revision(self) -> int | None:
         """Asked of SQLite once in a turn of the event loop: many requests share it, and one asks several times.

@@ -14,7 +14,7 @@ are sorted after all.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from math import isqrt
@@ -53,6 +53,13 @@ class Driver:
     rank: int
     recs: tuple[int, ...] | None = None
     """The records themselves, where finding them took a scan that is not to be made twice."""
+
+
+def shape(predicate: Predicate) -> Hashable:
+    """What predicates have in common that ask for other values only."""
+    if isinstance(predicate, All):
+        return tuple(shape(each) for each in predicate.terms)
+    return (type(predicate), getattr(predicate, "name", None))
 
 
 def driver_of(term: Predicate) -> Driver | None:

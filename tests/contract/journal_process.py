@@ -1,6 +1,7 @@
 """What a test has another process do with a journal: `python journal_process.py URL FOLDER ACT`.
 
-`write` appends to a chain until it is killed, and says the number of each line once it is acknowledged. `fill` appends
+`write` appends to a chain until it is killed, and says the number of each line once it is acknowledged; `hasten` only
+writes, where the journal takes that. `fill` appends
 to a disk with little room until that is full, then goes on after there is room again.
 """
 
@@ -36,6 +37,19 @@ async def write(journal: Journal) -> None:
         sys.stdout.flush()
 
 
+async def hasten(journal: Journal) -> None:
+    appender = await journal.claim("log-1")
+    assert appender is not None
+    first = 0
+    while True:
+        if not appender.write(batch(first)):
+            await appender.append(batch(first))
+        await asyncio.sleep(0)
+        first += BATCH
+        sys.stdout.write(f"{first - 1}\n")
+        sys.stdout.flush()
+
+
 async def fill(journal: Journal) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
@@ -55,7 +69,7 @@ async def fill(journal: Journal) -> None:
 
 async def main(url: str, folder: str, act: str) -> None:
     open_journal, _ = journal_of(url, Path(folder), Offload())
-    await (write if act == "write" else fill)(open_journal())
+    await {"write": write, "hasten": hasten, "fill": fill}[act](open_journal())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from tests.contract.consent_world import (
     CLERK,
     DR_A,
     DR_B,
+    HOST,
     KEEPER,
     RESEARCHING,
     World,
@@ -294,6 +295,29 @@ def _(world: World, name: str) -> None:
     world.put({"resourceType": "PractitionerRole", "id": f"{name}-new", "practitioner": practitioner})
     assert found(world, DR_A, name) == ALL
     assert not reads(world, DR_A, f"Observation/{name}-by-role")
+
+
+@case(35, "-by-url-or-identifier")
+def _(world: World, name: str) -> None:
+    numbers = {kind: {"system": "urn:numbers", "value": f"{name}-{kind}"} for kind in ("psy", "n")}
+    data = [observation(name, kind, *labels) for kind, labels in (("psy", ("R", "PSY")), ("n", ("N",)))]
+    for each, number in zip(data, numbers.values(), strict=True):
+        each["identifier"] = [number]
+    urls = [f"http://{HOST}/fhir/Observation/{name}-{kind}" for kind in numbers]
+    summary = report(name) | {
+        "presentedForm": [{"url": each, "title": "shown"} for each in urls],
+        "result": [{"identifier": number, "display": "shown"} for number in numbers.values()],
+        "basedOn": [{"type": "ServiceRequest", "identifier": numbers["psy"]}],
+        "extension": [{"url": "urn:x", "valueUri": each} for each in urls],
+    }
+    agreed(world, name, WITHOUT_PSY)
+    world.put(*data, summary)
+    shown = world.get(DR_A, f"DiagnosticReport/{name}-report")
+    assert f"Observation/{name}-psy".encode() not in shown.body
+    assert [each["url"] for each in shown.json["presentedForm"]] == [urls[1]]
+    assert [each["identifier"] for each in shown.json["result"]] == [numbers["n"]]
+    assert [each["valueUri"] for each in shown.json["extension"]] == [urls[1]]
+    assert shown.json["basedOn"], "a request of that number is not hidden, and not there"
 
 
 def without_visit(name: str) -> Json:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import StoreUnavailable
+from storage.filesystem.journal_chains import FolderAppender
 from storage.filesystem.journal_frames import encode
 from storage.journal import Appender, ClaimLost, Journal, Line
 from tests.conftest import ROOT
@@ -41,6 +42,12 @@ class Place:
         lines = lines_of(first, count)
         self.archive.run(appender.append(lines))
         return lines
+
+    def write(self, appender: Appender, first: int, count: int = 3) -> bool:
+        async def work() -> bool:
+            return appender.write(lines_of(first, count))
+
+        return self.archive.run(work())
 
     def release(self, appender: Appender) -> None:
         self.archive.run(appender.release())
@@ -167,8 +174,9 @@ def test_segments_without_bodies_give_back_their_room(place: Place) -> None:
     assert b"body" not in b"".join(file.read_bytes() for file in place.folder.rglob("*.log"))
 
 
-def test_kill_9_amid_appends_loses_nothing_acknowledged(place: Place) -> None:
-    process = place.start("write")
+@pytest.mark.parametrize("act", ["write", "hasten"])
+def test_kill_9_loses_nothing_acknowledged(place: Place, act: str) -> None:
+    process = place.start(act)
     assert process.stdout is not None
     said = [int(process.stdout.readline()) for _ in range(30)]
     process.send_signal(signal.SIGKILL)
@@ -179,6 +187,57 @@ def test_kill_9_amid_appends_loses_nothing_acknowledged(place: Place) -> None:
     assert [line.sequence for line in found] == list(range(len(found)))
     assert len(found) > said[-1]
     assert all(line.body == BODY for line in found)
+
+
+@FILES
+def test_what_is_only_written_stands_between_what_is_appended(place: Place) -> None:
+    appender = place.claim()
+    assert not place.write(appender, 0), "there is no room yet"
+    place.append(appender, 0)
+    assert place.write(appender, 3)
+    assert place.write(appender, 6)
+    place.append(appender, 9)
+    assert place.write(appender, 12)
+    assert place.read() == lines_of(0, 15)
+    place.release(appender)
+    assert not place.write(appender, 15)
+    again = place.claim()
+    assert again.last == lines_of(14, 1)[0]._replace(body=None)
+    place.release(again)
+
+
+@DATABASE
+def test_a_database_takes_waiting(place: Place) -> None:
+    appender = place.claim()
+    place.append(appender, 0)
+    assert not place.write(appender, 3)
+    assert place.read() == lines_of(0, 3)
+    place.release(appender)
+
+
+@FILES
+def test_nothing_follows_where_a_flush_failed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written before it may be lost, so whoever goes on has to claim anew and look."""
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async def flushed() -> None:
+        assert isinstance(appender, FolderAppender)
+        with pytest.raises(OSError, match="Input/output"):
+            appender.flush()
+
+    appender = place.claim()
+    place.append(appender, 0)
+    assert place.write(appender, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        place.archive.run(flushed())
+    assert not place.write(appender, 6)
+    with pytest.raises(StoreUnavailable):
+        place.append(appender, 6)
+    place.release(appender)
+    assert place.read() == lines_of(0, 6)
 
 
 @FILES

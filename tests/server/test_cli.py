@@ -70,7 +70,8 @@ def test_verify_lists_damage(tmp_path: Path) -> None:
     write_instances(tmp_path / "in", 1)
     assert weft("import", tmp_path / "in", "--data", tmp_path / "data").exit_code == 0
     (file,) = (path for path in (tmp_path / "data/blobs").rglob("*") if path.is_file())
-    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     ended = weft("verify", "--data", tmp_path / "data")
     assert ended.exit_code == 1
     assert f"file damaged: {instance(1).instance}" in ended.stdout

@@ -90,6 +90,7 @@ class Consents:
         self._numbers = count(1)
         self._asked: OrderedDict[int, tuple[Context, float]] = OrderedDict()
         self._named: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._told: tuple[Context, bool, tuple[int, Sight]] | None = None
 
     async def predicate(
         self, context: Context, resource_type: str, interaction: str, *, explicit: bool = False
@@ -154,7 +155,20 @@ class Consents:
 
     async def _seen(self, context: Context, *, explicit: bool = False) -> tuple[int, Sight] | None:
         """What this asker sees of everybody, under a number that no other sight has; `None` after a fault, which is
-        told of."""
+        told of. Found once in a turn of the event loop: a request asks for itself and for what it shows."""
+        told = self._told
+        if told is not None and told[0] is context and told[1] is explicit:
+            return told[2]
+        found = await self._found(context, explicit=explicit)
+        if found is not None:
+            self._told = context, explicit, found
+            asyncio.get_running_loop().call_soon(self._forget)
+        return found
+
+    def _forget(self) -> None:
+        self._told = None
+
+    async def _found(self, context: Context, *, explicit: bool) -> tuple[int, Sight] | None:
         try:
             await self._follow(context)
             return await self._sight(context, self._strict if explicit else self._site)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
@@ -21,6 +20,7 @@ from server.fhir.subscriptions.follower import PLACES, Desk, Ended, Follower, Gi
 from server.fhir.subscriptions.subscribed import LIVE, SYSTEM, Subscribed, parse
 from server.kernel.ids import new_token
 from server.kernel.problem import Problem
+from server.kernel.supervision import ended
 from storage.errors import StorageError
 from storage.ports import Cursor
 from storage.query import EVERYTHING
@@ -139,15 +139,9 @@ class SubscriptionWorker:
     async def _stop(self, subscription_id: str) -> None:
         # It may be gone already: another look, or the end, came while this one waited.
         if (following := self._followers.pop(subscription_id, None)) is not None:
-            await _ended([following[1]])
+            await ended([following[1]])
 
     async def _stop_all(self) -> None:
         tasks = [task for _, task in self._followers.values()]
         self._followers.clear()
-        await _ended(tasks)
-
-
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)

@@ -144,7 +144,7 @@ def test_s10_an_update_crosses_no_query_of_a_scope(stage: Stage) -> None:
 
 def test_s14_a_linked_patient_is_not_opened(stage: Stage) -> None:
     """As the README says."""
-    assert "**Patient.link** is not followed by rights" in (ROOT / "README.md").read_text()
+    assert "`Patient.link` gives no rights" in (ROOT / "README.md").read_text()
     whole = stage.service_token()
     for id, linked in (("dora", "anna"), ("emil", "dora")):
         link = [{"other": {"reference": f"Patient/{linked}"}, "type": "seealso"}]

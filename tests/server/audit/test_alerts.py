@@ -54,6 +54,7 @@ def test_repeated_refusals_are_told_of_a_user_and_of_an_address() -> None:
         ("Wang Fang", "GET /fhir/Patient?name:contains=fangio", True),
         ("Fang, Wang", "GET /dicomweb/studies?PatientName=FANG%5EWANG", True),
         ("王芳", "GET /fhir/Patient?name=%E7%8E%8B%E5%BC%BA", True),
+        ("Wang Fang", "POST /oauth/patients?text=wang", True),
         ("Wang Fang", "GET /fhir/Patient?family=Smith", False),
         ("Wang Fang", "GET /fhir/Patient?identifier=Fang", False),
         ("", "GET /fhir/Patient?family=", False),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from server.audit.chain import Kind, parse_head
 from server.audit.findings import Report
@@ -35,6 +36,9 @@ class FullAppender:
         self._journal = journal
         self.chain, self.last, self.cut, self.damage = inner.chain, inner.last, inner.cut, inner.damage
         self.renew, self.release = inner.renew, inner.release
+
+    def write(self, lines: Sequence[Line]) -> bool:
+        return not self._journal.is_full and self._inner.write(lines)
 
     async def append(self, lines: Sequence[Line]) -> None:
         if self._journal.is_full:
@@ -88,6 +92,33 @@ def test_those_who_wait_share_one_append(desk: Desk) -> None:
         assert len((await audit.recorder.events("", 500)).events) == 101
         await audit.close()
 
+    desk.run(work())
+
+
+def test_reads_are_written_and_what_is_grave_is_flushed_before_the_answer(desk: Desk) -> None:
+    async def work() -> None:
+        journal = full_journal(desk)
+        audit = await desk.open(journal)
+        await audit.recorder.record([event(0)])
+        journal.appends = 0
+        await audit.recorder.record([event(1)])
+        assert journal.appends == 0
+        await audit.recorder.record([changed(event(2), purpose="BTG")])
+        await audit.recorder.record([changed(event(3), code="110114")])
+        await audit.recorder.record([changed(event(4), code="110113")])
+        assert journal.appends == 3
+        await audit.recorder.record([event(5)])
+        assert journal.appends == 3
+        found = (await audit.recorder.events("", 10)).events
+        assert [each.event.request for each in found] == [f"req-{number}" for number in range(6)]
+        journal.is_full = True
+        with pytest.raises(Problem):
+            await audit.recorder.record([event(6)])
+        journal.is_full = False
+        await audit.close()
+        assert (await audit.verifier.verify()).is_sound
+
+    desk.flushes = False
     desk.run(work())
 
 

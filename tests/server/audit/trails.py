@@ -59,6 +59,7 @@ class Desk:
     time: Time = field(default_factory=Time)
     copies: Mapping[str, Copies] = field(default_factory=dict)
     refuses: bool = True
+    flushes: bool = True
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -74,7 +75,7 @@ class Desk:
 
     async def open(self, journal: Journal | None = None, *, key: str = "audit.key", witnessed: bool = True) -> Audit:
         bodies = SealedBodies(open_keys(self.folder / "master.key"), Algorithm.AES_256_GCM)
-        options = AuditOptions(self.folder / key, self.refuses, 180)
+        options = AuditOptions(self.folder / key, self.refuses, 180, self.flushes)
         witness = self.witness if witnessed else None
         return await open_audit(
             OpenedJournal(journal or self.journal(), bodies),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyotp
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from server.kernel.problem import Kind, Problem
 from server.smart.digest import digest
+from server.smart.model import Session, User
 from server.smart.moments import micros
 from server.smart.passwords import Cost, Passwords
 from server.smart.recording import Caller
@@ -355,5 +357,21 @@ def test_a_known_browser_gets_no_more_guesses_than_a_stranger(tmp_path: Path) ->
         for _ in range(4):
             await _refusal(here, "anna", "wrong")
         assert (await _refusal(here, "anna", PASSWORD, own)).kind is Kind.BUSY, "it is forgotten in the end"
+
+    peopled(tmp_path, work)
+
+
+def test_a_reset_while_somebody_signs_in_leaves_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(here: Peopled) -> None:
+        await here.user()
+        opened = here.people.sessions.open
+
+        async def late(user: User, methods: Sequence[str]) -> tuple[str, Session]:
+            await here.people.users.reset(BY, "anna")
+            return await opened(user, methods)
+
+        monkeypatch.setattr(here.people.sessions, "open", late)
+        assert (await _refusal(here, "anna", PASSWORD)).kind is Kind.UNAUTHENTICATED
+        assert not await here.people.store.every(Session)
 
     peopled(tmp_path, work)
