@@ -45,7 +45,7 @@ check: .venv/.testing  ## Format, lint, types, import contracts, fast tests, sta
 test: .venv/.testing  ## Everything: the contract suite over every store, then all other tests
 	@status=0; \
 	echo "== contract suite: SQLite, mongod, folder, S3"; \
-	$(PYTEST) -v --tb=short tests/contract || status=1; \
+	$(PYTEST) -v --tb=short -n $(JOBS) --dist loadfile tests/contract || status=1; \
 	echo "== everything else"; \
 	$(PYTEST) -q -n $(JOBS) --dist loadscope --ignore=tests/contract || status=1; \
 	exit $$status
