@@ -83,7 +83,7 @@ _POLICIES = {
 
 _AUDIT = """\
 FHIR AuditEvent as IHE BALP has it, and the same as a DICOM audit message over syslog with TLS (ITI-20). An event of a
-write is in the commit that writes; one of a disclosure is durable before the first byte leaves. Searches keep what was
+write is in the commit that writes; one of a disclosure is written before the first byte leaves. Searches keep what was
 asked, never what was found. Each request that a role or consent narrowed or refused has a second event that names rules
 and consents, never what was hidden. Sign-in, tokens, emergencies, and changes of users, clients and keys are recorded
 by the authorization server. The events of the endpoints:"""

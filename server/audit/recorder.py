@@ -1,4 +1,4 @@
-"""Where acts become entries: durable before the first byte of an answer, or in the commit of a write."""
+"""Where acts become entries: written before the first byte of an answer, or in the commit of a write."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The door of every surface that needs sign-in: a bearer token in, an event out before the first byte (RFC 6750).
 
 `enter` names the actor by the token in the Authorization header, and by nothing else: tokens in URLs or forms and
-cookies of the pages open nothing here. `leave` waits until the event is durable; where it cannot be, nothing is sent.
+cookies of the pages open nothing here. `leave` waits until the event is recorded; where it cannot be, nothing is sent.
 """
 
 from __future__ import annotations
