@@ -16,6 +16,7 @@ _PREFIX = "WEFT_"
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^?#\s]*)?")
 _PLACE = re.compile(r"([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[1-9]\d{0,4})?")
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
+_OID = re.compile(r"(urn:oid:)?(?=.{3,60}$)[0-2](\.(0|[1-9]\d*))+")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -127,6 +128,35 @@ class Settings:
     """An alert is raised when one user or address is refused more often than this within an hour; 0: never."""
     audit_working_hours: str = ""
     """`07:00-19:30`, in the time zone of images: access to patients outside raises an alert; empty: never."""
+    community: str = ""
+    """OID this community goes by among others (homeCommunityId); empty: one made at first start and kept."""
+    patient_authority: str = ""
+    """OID that assigns the master numbers of patients, the patient ids of XDS; empty: one under the community's."""
+    institution: str = ""
+    """Code of the institution whose images tell none of their own, as `weft institution` registered it."""
+    manifests: str = "on"
+    """`on`: every study is published in the registry by a manifest of its images (KOS); `off`: none is."""
+    reports: str = "on"
+    """`on`: reports written over FHIR become documents of the registry, and the other way round; `off`: neither."""
+    unknown_patients: str = "empty"
+    """A registry query for a patient nobody knows: `empty` finds nothing, `error` says so (XDSUnknownPatientId)."""
+    document_limit: int = 5000
+    """Most whole entries of one registry answer; more are asked for by reference and then by id."""
+    max_document: int = 4 << 30
+    """Longest document accepted, in bytes."""
+    max_submission: int = 64 << 20
+    """Longest SOAP message accepted, documents apart, in bytes."""
+    reply_hosts: str = ""
+    """Comma-separated `host`, `host:port` or `*.domain` that SOAP answers may be sent to; empty: none but the caller."""
+    community_seconds: int = 10
+    """How long another community may take to answer before the others' answers go out without its own."""
+    tls_client_authorities: str = ""
+    """PEM file of the authorities whose client certificates name nodes (mutual TLS); empty: none are asked for."""
+    index_key_file: str = ""
+    """Key file of the regional index, made at first start with mode 0600; empty: `index.key` inside `data`. Servers
+    that share it give one examination the same index."""
+    mllp_port: int = 0
+    """Port for HL7 version 2 messages (MLLP), on the same address, with TLS where HTTP has it; 0: none."""
     log_level: str = "info"
 
     @property
@@ -152,6 +182,10 @@ class Settings:
     @property
     def audit_key(self) -> Path:
         return Path(self.audit_key_file) if self.audit_key_file else self.data / "audit.key"
+
+    @property
+    def index_key(self) -> Path:
+        return Path(self.index_key_file) if self.index_key_file else self.data / "index.key"
 
     @property
     def scheme(self) -> str:
@@ -184,6 +218,7 @@ class Settings:
             raise SettingsError("WEFT_QUERY_LIMIT: at least 1")
         self._sign_in_checked()
         self._trust_checked()
+        self._communities_checked()
         return self._fhir_checked()
 
     def _reach_checked(self) -> None:
@@ -237,6 +272,26 @@ class Settings:
             raise SettingsError("WEFT_AUDIT_ALERT_PATIENTS and WEFT_AUDIT_ALERT_REFUSALS: 0 or more")
         if self.audit_retention_days < 180:
             raise SettingsError("WEFT_AUDIT_RETENTION_DAYS: at least 180 (six months)")
+
+    def _communities_checked(self) -> None:
+        for name, value in (("COMMUNITY", self.community), ("PATIENT_AUTHORITY", self.patient_authority)):
+            if value and not _OID.fullmatch(value):
+                raise SettingsError(f"WEFT_{name}: an OID of at most 60 characters, such as 2.16.156.10011")
+        for name, value in (("MANIFESTS", self.manifests), ("REPORTS", self.reports)):
+            if value not in ("on", "off"):
+                raise SettingsError(f"WEFT_{name}: on or off")
+        if self.unknown_patients not in ("empty", "error"):
+            raise SettingsError("WEFT_UNKNOWN_PATIENTS: empty or error")
+        if min(self.document_limit, self.max_document, self.max_submission, self.community_seconds) < 1:
+            raise SettingsError(
+                "WEFT_DOCUMENT_LIMIT, WEFT_MAX_DOCUMENT, WEFT_MAX_SUBMISSION and WEFT_COMMUNITY_SECONDS: at least 1"
+            )
+        if not 0 <= self.mllp_port <= 65535:
+            raise SettingsError("WEFT_MLLP_PORT: 1 to 65535, or 0 for none")
+        if self.tls_client_authorities and not self.tls_certificate:
+            raise SettingsError(
+                "WEFT_TLS_CLIENT_AUTHORITIES: only where Weft itself speaks HTTPS (WEFT_TLS_CERTIFICATE)"
+            )
 
     def _fhir_checked(self) -> Settings:
         if self.references not in ("free", "enforced"):

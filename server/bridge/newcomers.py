@@ -27,7 +27,7 @@ from server.fhir.conditional import Criteria
 from server.fhir.index.splitting import escape
 from server.fhir.json_form import Resource, reread
 from server.fhir.repository import Repository
-from server.fhir.stored import Stored
+from server.fhir.writing import Prepared
 from server.kernel.clock import Clock
 from server.kernel.context import Context
 from server.kernel.offload import Offload
@@ -151,9 +151,9 @@ def _update(number: int, made: Resource, target: str) -> Entry:
     return Entry(number, "PUT", url, "ImagingStudy", target, None, with_id(made, target), None, None, None, None, None)
 
 
-def _beside(found: Sequence[_Newcomer], made: Sequence[Stored]) -> list[Put | Delete]:
+def _beside(found: Sequence[_Newcomer], made: Sequence[Prepared]) -> list[Put | Delete]:
     """The memos, of what is really written, and the announcements done with."""
-    bodies = {each.id: each.body for each in made if each.type == "ImagingStudy"}
+    bodies = {each.stored.id: each.stored.body for each in made if each.stored.type == "ImagingStudy"}
     acts: list[Put | Delete] = []
     for each in found:
         target = resource_id(each.uid)

@@ -46,6 +46,8 @@ class Change:
     standing: Standing
     is_created: bool = False
     """By a create, where the server chose the id."""
+    owner: str = ""
+    """A part of the server that writes what it derives; whatever comes over REST has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Note(NamedTuple):
 class Trail:
     """Facts of one request, in the order they came; empty for requests that touch no patient data."""
 
-    __slots__ = ("consents", "hidden", "is_kept", "notes", "patients", "query", "reason")
+    __slots__ = ("act", "consents", "hidden", "is_kept", "notes", "patients", "query", "reason")
 
     def __init__(self) -> None:
         self.notes: list[Note] = []
@@ -39,6 +39,8 @@ class Trail:
         """The true reason of a refusal; the answer may say less."""
         self.is_kept = False
         """Whether what was written has its events already, in the commit that wrote it."""
+        self.act = ""
+        """The transaction (`ITI-18`), where one endpoint serves several."""
 
     @property
     def has_patients(self) -> bool:
@@ -50,6 +52,9 @@ class Trail:
 
     def ask(self, query: str) -> None:
         self.query = query
+
+    def name(self, act: str) -> None:
+        self.act = act
 
     def touch(self, patients: Iterable[str]) -> None:
         for each in patients:
@@ -77,6 +82,9 @@ class _Silent(Trail):
         """Kept nowhere."""
 
     def ask(self, query: str) -> None:
+        """Kept nowhere."""
+
+    def name(self, act: str) -> None:
         """Kept nowhere."""
 
     def touch(self, patients: Iterable[str]) -> None:

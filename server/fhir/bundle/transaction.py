@@ -23,7 +23,6 @@ from server.fhir.reading import Right, absent
 from server.fhir.references import Named, check_unreferenced
 from server.fhir.repository import Repository, changed
 from server.fhir.resolving import Surroundings, resolve
-from server.fhir.stored import Stored
 from server.fhir.versions import ABSENT, Standing, standing_of
 from server.fhir.writing import Change, Prepared, same_content
 from server.kernel.context import Context
@@ -37,7 +36,7 @@ Perform = Callable[[Context, Entry], Awaitable[EntryAnswer]]
 """Carries out an entry that only reads, or an operation: the surface's own dispatch."""
 
 
-Beside = Callable[[Sequence[Stored]], Sequence[Put | Delete]]
+Beside = Callable[[Sequence[Prepared]], Sequence[Put | Delete]]
 
 
 class PatchReader(Protocol):
@@ -78,12 +77,13 @@ class Transactions:
         *,
         is_safe: Callable[[Entry], bool] = _is_read,
         beside: Beside | None = None,
+        owner: str = "",
     ) -> list[EntryAnswer]:
         """An answer for each entry. A `Problem` that names the entry when a write fails; then nothing was written.
 
         `is_safe`: whether an entry that is no interaction with a resource leaves all as it is. Such entries come after
         the commit; those that no write concerns are tried before it too, so that a failure still undoes all. `beside`:
-        given the versions about to be written, what goes into the same commit.
+        given the versions about to be written, what goes into the same commit. `owner`: as of a `Change`.
         """
         writes = [each for each in entries if each.is_write]
         for each in entries:
@@ -98,7 +98,7 @@ class Transactions:
         answers: dict[int, EntryAnswer] = {}
         if writes:
             await _rehearse(context, [each for each in entries if not each.is_write], _addresses(writes), perform)
-            attempt = _Attempt(self._repository, self._patches, context, permitted, beside)
+            attempt = _Attempt(self._repository, self._patches, context, permitted, beside, owner)
             answers = await self._repository.retried(lambda: attempt.run(writes))
         for each in entries:
             if not each.is_write:
@@ -115,6 +115,7 @@ class _Attempt:
     context: Context
     permitted: Mapping[tuple[str, str], Right]
     beside: Beside | None
+    owner: str
 
     async def run(self, entries: Sequence[Entry]) -> dict[int, EntryAnswer]:
         micros = self.repository.now()
@@ -126,7 +127,7 @@ class _Attempt:
         prepared = await self._prepared(changing, micros)
         await self._check_references(changing, prepared)
         if prepared:
-            others = self.beside([each.stored for each in prepared]) if self.beside else ()
+            others = self.beside(prepared) if self.beside else ()
             told = self.repository.told(self.context, prepared)
             await self.repository.commit(
                 [*identities.guards, *(act for each in prepared for act in each.acts), *others, *told]
@@ -202,7 +203,11 @@ class _Attempt:
     async def _prepared(self, steps: Sequence[_Step], micros: int) -> list[Prepared]:
         made: list[Prepared] = []
         refused: list[Problem] = []
-        outcomes = await self.repository.writing.prepare([each.change for each in steps], micros) if steps else []
+        outcomes = (
+            await self.repository.writing.prepare([replace(each.change, owner=self.owner) for each in steps], micros)
+            if steps
+            else []
+        )
         for step, outcome in zip(steps, outcomes, strict=True):
             entry = step.identified.entry
             if isinstance(outcome, Problem):

@@ -1,0 +1,1 @@
+"""The surface of IHE transactions over SOAP: each a row."""
