@@ -14,12 +14,12 @@ from server.access.roles import MAY_BREAK_GLASS, POLICY, ROLES, Reach, Rule, rul
 from server.audit.acts import ELSEWHERE, About, pattern_of
 from server.audit.codes import subtype_of, type_of
 from server.http.surface import Endpoint
+from server.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from server.kernel.context import SERVER
 from server.smart.discovery import CAPABILITIES, CLIENT_METHODS, GRANT_TYPES, SCOPES
 from server.smart.jwks import KEY_TYPES
 from server.smart.keys import ALGORITHM
 from server.smart.lifetimes import Lifetimes
-from server.smart.moments import DAY, HOUR, MINUTE, SECOND
 
 
 def access(oauth: Sequence[Endpoint], surfaces: Sequence[tuple[str, Sequence[Endpoint]]]) -> str:

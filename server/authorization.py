@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from server.audit.writes import Recording
 from server.fusion.patient_picker import PatientPicker
 from server.kernel import supervision
-from server.kernel.clock import Clock
+from server.kernel.clock import HOUR, MINUTE, Clock
 from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
 from server.oauth.documents import Documents
@@ -30,7 +30,6 @@ from server.smart.id_tokens import IdTokens
 from server.smart.introspection import Introspection
 from server.smart.keys import KeyRing
 from server.smart.launches import Launches
-from server.smart.moments import HOUR, MINUTE
 from server.smart.origins import ClientOrigins
 from server.smart.passwords import Cost
 from server.smart.people import People, PeopleOptions, open_people

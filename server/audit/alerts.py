@@ -20,8 +20,8 @@ from server.audit.codes import (
     USER_AUTHENTICATION,
 )
 from server.audit.event import Entity, Event
+from server.kernel.clock import HOUR
 
-HOUR = 3_600_000_000
 VOLUME, HOURS, BREAK_GLASS, NAMES, REFUSALS = "volume", "hours", "break-glass", "names", "refusals"
 KINDS = (VOLUME, HOURS, BREAK_GLASS, NAMES, REFUSALS)
 _EMERGENCY = "BTG"

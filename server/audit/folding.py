@@ -13,8 +13,8 @@ import msgspec
 
 from server.audit.event import Entity, Event
 from server.audit.writes import Recording
+from server.kernel.clock import MINUTE
 
-MINUTE = 60_000_000
 MOST = 10_000
 _STRANGERS = 100
 """Addresses whose refusals are told of one by one."""

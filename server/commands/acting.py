@@ -17,7 +17,7 @@ from rich.text import Text
 from server.audit.who import Who
 from server.commands.configuration import fail, failing_clearly, opened_ground, settings_or_exit
 from server.groundwork import Groundwork
-from server.smart.moments import SECOND
+from server.kernel.clock import SECOND
 
 T = TypeVar("T")
 

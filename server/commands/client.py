@@ -17,13 +17,13 @@ from server.commands.acting import acting, administrator, day, say, show
 from server.commands.configuration import fail, settings_or_exit
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
+from server.kernel.clock import micros
 from server.kernel.ids import new_token
 from server.kernel.problem import Kind, Problem
 from server.smart.client_authentication import BASIC, BY_KEY, PUBLIC
 from server.smart.digest import digest, new_secret
 from server.smart.grant_types import BACKEND, CODE, REFRESH
 from server.smart.model import Client
-from server.smart.moments import micros
 from server.smart.registration import Metadata, check_metadata
 from server.smart.scopes import parse_scopes
 from storage.errors import VersionConflict

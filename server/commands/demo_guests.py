@@ -14,13 +14,13 @@ from server.access.roles import AUDITOR, NURSE, RADIOLOGIST, RECORDER
 from server.assembly import Services
 from server.audit.who import Who
 from server.authorization import Authorization
+from server.kernel.clock import HOUR, micros
 from server.kernel.ids import new_token
 from server.smart.client_authentication import BY_KEY
 from server.smart.digest import digest, new_secret
 from server.smart.grant_types import BACKEND
 from server.smart.launches import CREATE
 from server.smart.model import Approval, Client, Token, User
-from server.smart.moments import HOUR, micros
 from server.smart.recovery import new_codes
 from server.smart.standing import ACCESS
 

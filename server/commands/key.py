@@ -8,8 +8,8 @@ from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, day, say, show
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
+from server.kernel.clock import micros
 from server.smart.keys import ALGORITHM
-from server.smart.moments import micros
 from storage.ports import Put
 
 keys = group("key", "The keys that sign who is who (id_tokens).")

@@ -29,7 +29,7 @@ from server.fhir.collaborators import Keys
 from server.fhir.json_form import Resource, encode
 from server.fhir.stored import Stored, collection
 from server.fhir.writing import stamped, told
-from server.kernel.clock import Clock, micros
+from server.kernel.clock import DAY, Clock, micros
 from server.kernel.offload import Offload
 from storage.errors import VersionConflict
 from storage.ports import Delete, Put, Records
@@ -55,7 +55,6 @@ _SWEEPS = 360
 _PATIENCE = 3.0
 """Seconds an auditor's search waits for the newest events."""
 _SWEPT = 500
-_DAY = 86_400_000_000
 
 _log = logging.getLogger("weft.audit")
 
@@ -175,7 +174,7 @@ class AuditProjection:
 
     async def sweep(self, now: int) -> int:
         """Remove copies older than the log keeps contents; how many, at most a few hundred at a time."""
-        oldest = now - self._options.retention_days * _DAY
+        oldest = now - self._options.retention_days * DAY
         aged = Between("_lastUpdated", None, oldest)
         page = await self._records.find(collection(TYPE), aged, order=(Order("_lastUpdated"),), limit=_SWEPT)
         if page.records:

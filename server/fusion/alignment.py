@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from server.fusion.readings import Item, Measured, Reading
-from server.fusion.spans import MINUTE, When
+from server.fusion.spans import When
 from server.fusion.windows import Reach
+from server.kernel.clock import MINUTE
 
 
 @dataclass(frozen=True, slots=True)

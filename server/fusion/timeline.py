@@ -28,9 +28,9 @@ from server.fusion.alignment import folded, nearest
 from server.fusion.answer import Aligned, Timeline, bundle
 from server.fusion.events import Event, What, is_valid, notes, of_measured, reports, studies, study_time
 from server.fusion.readings import Item, Measured, measured
-from server.fusion.spans import EARLIEST, LATEST, MINUTE, bound
+from server.fusion.spans import EARLIEST, LATEST, bound
 from server.fusion.windows import Reach, parse, reach_of
-from server.kernel.clock import Clock
+from server.kernel.clock import MINUTE, Clock
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Issue, Kind, Problem

@@ -8,7 +8,7 @@ from profiles.packages.canonical import LOINC
 from profiles.packages.items import ITEMS, Window
 from server.fhir.operations.parameters import invalid
 from server.fusion.readings import Item
-from server.fusion.spans import MINUTE
+from server.kernel.clock import MINUTE
 
 Reach = tuple[int, int]
 """Microseconds before and after."""

@@ -6,6 +6,12 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+SECOND = 1_000_000
+"""In microseconds, in which moments are kept."""
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
 
 class Clock(Protocol):
     def now(self) -> datetime:
@@ -23,4 +29,4 @@ def micros(clock: Clock) -> int:
     if type(clock) is SystemClock:
         return time.time_ns() // 1000
     moment = clock.now()
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+    return int(moment.timestamp()) * SECOND + moment.microsecond

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from server.http.surface import Answer, Call, Endpoint
+from server.kernel.clock import MINUTE, micros
 from server.kernel.problem import Issue, Kind, Problem
 from server.oauth import cookies
 from server.oauth.desk import Desk, Visitor
@@ -20,7 +21,6 @@ from server.oauth.scopes_told import summary
 from server.oauth.sign_in_pages import weakness_key
 from server.smart.approvals import Approvals
 from server.smart.model import Approval, Client, Session, User
-from server.smart.moments import MINUTE, micros
 from server.smart.passing import Ceremony, Passing
 from server.smart.second_factors import SecondFactors, has_factor
 from server.smart.sessions import who

@@ -11,10 +11,9 @@ import hmac
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from server.kernel.clock import Clock
+from server.kernel.clock import HOUR, Clock, micros
 from server.kernel.ids import new_token
 from server.smart.digest import digest
-from server.smart.moments import HOUR, micros
 
 _LASTS = 12 * HOUR
 """No longer than a session."""

@@ -14,11 +14,11 @@ from server.access.roles import AUDITOR, EMERGENCY
 from server.audit.acts import AUDIT_USED, ELSEWHERE, About, Pattern, pattern_of
 from server.audit.codes import LOGIN, REFUSED_INPUT, SECURITY_ALERT, USER_AUTHENTICATION
 from server.audit.event import Event
-from server.audit.folding import MINUTE, Folds, Strangers
+from server.audit.folding import Folds, Strangers
 from server.audit.telling import Deed, decision_of, events_of
 from server.audit.writes import Recording
 from server.http.surface import Answer, Call, Endpoint
-from server.kernel.clock import Clock, micros
+from server.kernel.clock import MINUTE, Clock, micros
 from server.kernel.context import Actor, Context
 from server.kernel.problem import Kind, Problem
 from server.kernel.trail import Trail

@@ -17,11 +17,11 @@ from urllib.parse import quote, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from server.http.surface import Answer, Call
+from server.kernel.clock import SECOND
 from server.kernel.ids import new_token
 from server.oauth import cookies
 from server.oauth.static_files import hashed
 from server.oauth.words import LANGUAGES, say_in
-from server.smart.moments import SECOND
 
 _HTML = "text/html; charset=utf-8"
 _TEMPLATES = Path(__file__).parent / "templates"

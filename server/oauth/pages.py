@@ -17,6 +17,7 @@ from server.oauth.csrf import FormTokens
 from server.oauth.desk import Desk, language_for
 from server.oauth.page import page
 from server.oauth.patients import Patients, RecordedPatients
+from server.oauth.problems import STATUS
 from server.oauth.sign_in_pages import SignInPages
 from server.oauth.start_page import StartPage
 from server.oauth.words import WORDS, say_in
@@ -25,25 +26,6 @@ from server.smart.model import Session, User
 from server.smart.people import People
 
 _OVER = frozenset({Kind.NOT_FOUND})
-_STATUS = {
-    Kind.INVALID: 400,
-    Kind.UNSUPPORTED: 422,
-    Kind.UNSUPPORTED_MEDIA: 415,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.METHOD_NOT_ALLOWED: 405,
-    Kind.GONE: 410,
-    Kind.CONFLICT: 409,
-    Kind.PRECONDITION: 412,
-    Kind.NOT_ACCEPTABLE: 406,
-    Kind.TOO_LARGE: 413,
-    Kind.BUSY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.FAULT: 500,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Pages:
     desk: Desk
@@ -82,7 +64,7 @@ class Pages:
             "switches": [],
             "organization": self.desk.organization,
         }
-        answer = page(call, "error", language, values, status=_STATUS[problem.kind])
+        answer = page(call, "error", language, values, status=STATUS[problem.kind])
         answer.headers += list(problem.headers.items())
         if problem.retry_after is not None:
             answer.headers.append(("Retry-After", str(problem.retry_after)))

@@ -11,12 +11,11 @@ from server.audit.acts import pattern_of
 from server.audit.telling import Deed, events_of
 from server.audit.writes import Recording
 from server.fusion.patient_picker import Listed
-from server.kernel.clock import Clock
+from server.kernel.clock import Clock, micros
 from server.kernel.context import Actor, Context, Grant
 from server.kernel.trail import Trail
 from server.oauth.desk import Visitor
 from server.smart.model import Session, User
-from server.smart.moments import micros
 
 _LOOK = (Grant(frozenset({"read", "search"}), frozenset({"Patient"})),)
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from server.kernel.clock import DAY
 from server.oauth.words import WORDS, Say
 from server.smart.lifetimes import Lifetimes
-from server.smart.moments import DAY
 from server.smart.scopes import Scope, parse_scope
 
 _OBSERVATION = "http://terminology.hl7.org/CodeSystem/observation-category"

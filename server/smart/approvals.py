@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from server.audit.security_events import token_revoked
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import Clock, micros
 from server.smart.model import Approval, User
-from server.smart.moments import micros
 from server.smart.recording import NOWHERE, Caller, who
 from server.smart.stores import SmartStore
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from server.access.roles import EMERGENCY, MAY_BREAK_GLASS
+from server.kernel.clock import SECOND
 from server.kernel.ids import new_token
 from server.smart.break_glass import reason_of
 from server.smart.model import Approval, Client, Launch, Session, User
-from server.smart.moments import SECOND
 from server.smart.refusals import refusal
 from server.smart.requests import NO_MAX_AGE, PendingRequest
 from server.smart.scopes import Scope, is_subset, parse_scopes

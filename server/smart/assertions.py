@@ -13,13 +13,12 @@ from typing import Any
 import jwt
 import msgspec
 
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock
 from server.kernel.offload import Offload
 from server.kernel.problem import Issue, Kind, Problem
 from server.smart.client_keys import ClientKeys
 from server.smart.jwks import KEY_TYPES, WrongKeys, chosen, public_key
 from server.smart.model import Client
-from server.smart.moments import SECOND
 from server.smart.site import Site
 from server.smart.stores import SmartStore
 

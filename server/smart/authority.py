@@ -19,7 +19,7 @@ from server.audit.event import Event
 from server.audit.security_events import approval_refused, approved, break_glass_refused, break_glass_started
 from server.audit.who import Who
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import Clock, micros
 from server.kernel.problem import Kind, Problem
 from server.smart.approving import (
     NOTHING_CHOSEN,
@@ -36,7 +36,6 @@ from server.smart.digest import digest
 from server.smart.forms import Form
 from server.smart.lifetimes import Lifetimes
 from server.smart.model import Approval, Client, Code, Launch, Session, User
-from server.smart.moments import micros
 from server.smart.pending import case_of, pending_of
 from server.smart.protocol import Core, problem_of
 from server.smart.protocol_case import Case, Request

@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from server.access.roles import SYSTEM
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.kernel.context import Actor, Grant
 from server.smart.digest import digest
 from server.smart.model import Approval, Client, Token
-from server.smart.moments import SECOND, micros
 from server.smart.refusals import refusal
 from server.smart.scopes import grants, parse_scopes
 from server.smart.standing import ACCESS, Standing, limits, standing_of

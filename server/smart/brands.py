@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from server.kernel.clock import Clock
-from server.smart.moments import SECOND, micros
+from server.kernel.clock import SECOND, Clock, micros
 from server.smart.site import Site
 from storage.errors import VersionConflict
 from storage.ports import Put, Records

@@ -6,9 +6,8 @@ nobody in: failures there are counted apart and no less strictly, so whoever tak
 
 from __future__ import annotations
 
-from server.kernel.clock import Clock
+from server.kernel.clock import DAY, Clock, micros
 from server.smart.digest import digest
-from server.smart.moments import DAY, micros
 from storage.ports import Put, Records
 
 DEVICES = "smart-device"

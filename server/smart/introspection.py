@@ -13,13 +13,12 @@ from typing import Any
 from server.access.consent.residual import Relied
 from server.audit.security_events import token_introspected
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.smart.client_authentication import PUBLIC, ClientAuthentication
 from server.smart.consenting import Consents, NoConsents
 from server.smart.consenting import context_of as asker_of
 from server.smart.forms import read_form
 from server.smart.model import Client
-from server.smart.moments import SECOND, micros
 from server.smart.recording import Caller, who
 from server.smart.refusals import refusal
 from server.smart.site import Site

@@ -16,12 +16,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.kernel.ids import new_token
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.smart.model import SIGNING_KEY
-from server.smart.moments import SECOND, micros
 from storage.errors import VersionConflict
 from storage.ports import Put, Records
 

@@ -13,12 +13,11 @@ from typing import Any
 import msgspec
 from authlib.common.urls import add_params_to_uri
 
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.smart.digest import digest, new_secret
 from server.smart.fhir_context import check_fhir_context
 from server.smart.lifetimes import Lifetimes
 from server.smart.model import Client, Launch, User
-from server.smart.moments import SECOND, micros
 from server.smart.refusals import refusal
 from server.smart.site import Site
 from server.smart.standing import limits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from server.smart.model import Approval
-from server.smart.moments import DAY, HOUR, MINUTE, SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server.kernel.clock import Clock
+from server.kernel.clock import HOUR, MINUTE, SECOND, Clock, micros
 from server.kernel.problem import Kind, Problem
-from server.smart.moments import HOUR, MINUTE, SECOND, micros
 from storage.errors import VersionConflict
 from storage.ports import Delete, Put, Records
 from storage.query import Equals, Key

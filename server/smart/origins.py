@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.smart.model import Client
-from server.smart.moments import SECOND, micros
 from server.smart.stores import SmartStore
 from storage.errors import StoreUnavailable
 

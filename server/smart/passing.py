@@ -9,8 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from server.kernel.clock import Clock
-from server.smart.moments import micros
+from server.kernel.clock import Clock, micros
 from storage.errors import VersionConflict
 from storage.ports import Delete, Put, Records
 

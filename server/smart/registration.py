@@ -15,7 +15,7 @@ import msgspec
 
 from server.audit.security_events import Changed, changed
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.kernel.ids import new_token
 from server.kernel.problem import Kind, Problem
 from server.smart.client_authentication import BASIC, BY_KEY, PUBLIC
@@ -23,7 +23,6 @@ from server.smart.digest import digest, new_secret
 from server.smart.grant_types import BACKEND, CODE, REFRESH
 from server.smart.jwks import inline_keys
 from server.smart.model import Client
-from server.smart.moments import SECOND, micros
 from server.smart.recording import Caller, who
 from server.smart.refusals import refusal
 from server.smart.scopes import parse_scopes

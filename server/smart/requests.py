@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from server.smart.moments import MINUTE
+from server.kernel.clock import MINUTE
 
 REQUEST = "smart-request"
 

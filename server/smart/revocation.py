@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from server.audit.security_events import token_revoked
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import Clock, micros
 from server.smart.client_authentication import ClientAuthentication
 from server.smart.digest import digest
 from server.smart.forms import read_form
 from server.smart.model import Token
-from server.smart.moments import micros
 from server.smart.recording import Caller, who
 from server.smart.refusals import refusal
 from server.smart.site import Site

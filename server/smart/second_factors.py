@@ -12,12 +12,11 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from server.access.roles import AUDITOR, SEE_PATIENTS
-from server.kernel.clock import Clock
+from server.kernel.clock import MINUTE, Clock, micros
 from server.kernel.problem import Issue, Kind, Problem
 from server.smart import recovery, security_keys, totp
 from server.smart.digest import new_secret
 from server.smart.model import User
-from server.smart.moments import MINUTE, micros
 from server.smart.passing import Ceremony, Passing
 from server.smart.security_keys import Party
 from server.smart.stores import Held, SmartStore

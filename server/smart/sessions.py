@@ -15,11 +15,10 @@ import msgspec
 from server.audit.security_events import signed_out
 from server.audit.who import Who
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import HOUR, MINUTE, Clock, micros
 from server.kernel.ids import new_token
 from server.smart.digest import digest, new_secret
 from server.smart.model import Session, User
-from server.smart.moments import HOUR, MINUTE, micros
 from server.smart.recording import NOWHERE, Caller
 from server.smart.recording import who as whose
 from server.smart.stores import Held, SmartStore

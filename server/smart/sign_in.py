@@ -16,13 +16,12 @@ from server.audit.event import Event
 from server.audit.folding import Strangers
 from server.audit.security_events import Changed, changed, sign_in_failed, signed_in, unknown
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import MINUTE, Clock, micros
 from server.kernel.problem import Issue, Kind, Problem
 from server.smart.devices import Devices
 from server.smart.digest import digest, new_secret
 from server.smart.lockout import Attempt, Lockout
 from server.smart.model import Session, User
-from server.smart.moments import MINUTE, micros
 from server.smart.passing import Passing, Visit
 from server.smart.passwords import Passwords, Verdict
 from server.smart.recording import Caller

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from server.kernel.clock import DAY
 from server.smart.devices import DEVICES
 from server.smart.lockout import FAILURES
 from server.smart.model import (
@@ -33,7 +34,6 @@ from server.smart.model import (
     Token,
     User,
 )
-from server.smart.moments import DAY
 from server.smart.passing import PASSING
 from server.smart.requests import LIFETIME, REQUEST, PendingRequest
 from storage.errors import VersionConflict

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from server.kernel.clock import Clock
-from server.smart.moments import micros
+from server.kernel.clock import Clock, micros
 from server.smart.stores import SmartStore
 
 _EVERY = 60.0

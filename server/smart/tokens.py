@@ -17,7 +17,7 @@ from server.access.roles import EMERGENCY
 from server.audit.folding import Strangers
 from server.audit.security_events import break_glass_refused, token_issued, token_refused
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import SECOND, Clock, micros
 from server.kernel.ids import new_token
 from server.kernel.problem import Problem
 from server.smart.client_authentication import PUBLIC, ClientAuthentication
@@ -27,7 +27,6 @@ from server.smart.forms import Form, read_form
 from server.smart.grant_types import BACKEND, CODE, GRANT_TYPES, REFRESH
 from server.smart.lifetimes import Lifetimes
 from server.smart.model import Approval, Client, Code, Token, User
-from server.smart.moments import SECOND, micros
 from server.smart.protocol import Core
 from server.smart.protocol_case import Case, Request
 from server.smart.recording import Caller, who

@@ -7,7 +7,7 @@ import re
 
 import pyotp
 
-from server.smart.moments import SECOND
+from server.kernel.clock import SECOND
 
 _PERIOD = 30 * SECOND
 _CODE = re.compile(r"[0-9]{6}")

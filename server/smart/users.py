@@ -15,12 +15,11 @@ from server.audit.event import Event
 from server.audit.security_events import Changed, changed
 from server.audit.who import Who
 from server.audit.writes import Recording
-from server.kernel.clock import Clock
+from server.kernel.clock import Clock, micros
 from server.kernel.ids import new_token
 from server.kernel.problem import Issue, Kind, Problem
 from server.smart.lockout import Lockout
 from server.smart.model import User
-from server.smart.moments import micros
 from server.smart.passwords import Passwords, Weakness, weakness
 from server.smart.recovery import new_codes
 from server.smart.sessions import Sessions

@@ -6,6 +6,7 @@ refuse everything, one withholds what is restricted. A radiologist's token asks 
 
 from __future__ import annotations
 
+from server.kernel.clock import HOUR, micros
 import asyncio
 import json
 import shutil
@@ -24,7 +25,6 @@ from server.kernel.ids import new_token
 from server.settings import Settings
 from server.smart.digest import digest, new_secret
 from server.smart.model import Approval, Client, Token
-from server.smart.moments import HOUR, micros
 from server.smart.standing import ACCESS
 from tests.benchmarks.cases import ANY_FILE, JSON, OCTETS, Case, Check, is_jpeg, parts, rows
 from tests.benchmarks.corpus import Corpus, Shape, Study, files

@@ -26,11 +26,11 @@ from server.assembly import open_services
 from server.audit.who import Who
 from server.groundwork import Groundwork
 from server.http.surface import Endpoint
+from server.kernel.clock import HOUR, micros
 from server.kernel.ids import new_token
 from server.settings import Settings
 from server.smart.digest import digest
 from server.smart.model import Approval, Client, Token
-from server.smart.moments import HOUR, micros
 from server.smart.standing import ACCESS
 from tests.e2e.descriptions import SECRET, described
 from tests.e2e.running import Place, Server, running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.kernel.clock import HOUR, micros
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,6 @@ from server.kernel.context import LOCAL_ACTOR, Context
 from server.settings import Settings
 from server.smart.digest import digest, new_secret
 from server.smart.model import Approval, Client, Token, User
-from server.smart.moments import HOUR, micros
 from tests.data.consents import TPO, Json, consent, deny, permit
 
 OURS = Context(LOCAL_ACTOR, "ours")

@@ -12,11 +12,9 @@ from typing import Protocol
 from server.audit.security_events import consent_not_understood, consents_not_judged
 from server.audit.who import Who
 from server.audit.writes import Recording
-from server.kernel.clock import Clock, micros
+from server.kernel.clock import MINUTE, Clock, micros
 from server.kernel.context import Context
 from storage.ports import Put
-
-_MINUTE = 60_000_000
 
 _log = logging.getLogger("weft.consent")
 
@@ -55,6 +53,6 @@ class RecordedAlerts(LoggedAlerts):
     async def fault(self, context: Context, error: str) -> None:
         await super().fault(context, error)
         now = micros(self._clock)
-        if now - self._told.get(error, -_MINUTE) >= _MINUTE:
+        if now - self._told.get(error, -MINUTE) >= MINUTE:
             self._told[error] = now
             await self._recording.record([consents_not_judged(now, Who.of(context), error)])

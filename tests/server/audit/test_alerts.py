@@ -7,10 +7,11 @@ from datetime import time
 import msgspec
 import pytest
 
-from server.audit.alerts import HOUR, AlertLimits, Alerts, kind_of
+from server.audit.alerts import AlertLimits, Alerts, kind_of
 from server.audit.event import Event
 from server.audit.security_events import break_glass_started
 from server.audit.who import Who
+from server.kernel.clock import HOUR
 from tests.server.audit.recording import AT
 
 LIMITS = AlertLimits(patients=3, refusals=2, same_name=2)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from server.audit.event import Entity, Event
-from server.audit.folding import MINUTE, Folds
+from server.audit.folding import Folds
+from server.kernel.clock import MINUTE
 
 
 def event(at: int) -> Event:

@@ -20,6 +20,7 @@ from server.audit.event import Event
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
 from server.http.surface import Answer, Call, Endpoint
+from server.kernel.clock import micros
 from server.kernel.context import Context
 from server.kernel.problem import Problem
 from server.oauth.problems import in_json
@@ -36,7 +37,6 @@ from server.smart.introspection import Introspection
 from server.smart.launches import Launches
 from server.smart.lifetimes import Lifetimes
 from server.smart.model import Approval, Client, Session, User
-from server.smart.moments import micros
 from server.smart.origins import ClientOrigins
 from server.smart.registration import Policy, Registration
 from server.smart.revocation import Revocation

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyotp
 from msgspec.structs import replace
 
+from server.kernel.clock import DAY, micros
 from server.smart.model import Approval, User
-from server.smart.moments import DAY, micros
 from server.smart.second_factors import Policy
 from tests.server.oauth.walking import APP, Browser, House, Seen, walk
 from tests.server.smart.peopled import PASSWORD

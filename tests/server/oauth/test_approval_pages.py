@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
+from server.kernel.clock import micros
 from server.smart.model import Approval, Launch
-from server.smart.moments import micros
 from tests.server.oauth.walking import APP, SCOPES, Browser, House, Seen, walk
 
 OBSERVATION = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category"

@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from server.kernel.clock import micros
 from server.kernel.problem import Kind, Problem
 from server.smart import authority
 from server.smart.approving import Chosen
 from server.smart.model import Approval
-from server.smart.moments import micros
 from tests.server.oauth.authorizing import APP, SITE, STATE, World, asking, serving
 
 

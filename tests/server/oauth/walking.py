@@ -18,6 +18,7 @@ from server.fusion.patient_picker import Listed
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
 from server.http.surface import Answer, Call, Endpoint
+from server.kernel.clock import micros
 from server.kernel.context import Actor, Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Problem
@@ -25,7 +26,6 @@ from server.oauth.pages import Pages, open_pages
 from server.smart.authority import Authority
 from server.smart.digest import digest
 from server.smart.model import Client, User
-from server.smart.moments import micros
 from server.smart.passwords import Cost
 from server.smart.people import People, PeopleOptions, open_people
 from server.smart.requests import LIFETIME, PendingRequest

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from server.audit.event import Event
 from server.audit.who import Who
+from server.kernel.clock import DAY, micros
 from server.smart.lockout import Limits
 from server.smart.model import Approval, User
-from server.smart.moments import DAY, micros
 from server.smart.passwords import Cost
 from server.smart.people import People, PeopleOptions, open_people
 from server.smart.recording import Caller

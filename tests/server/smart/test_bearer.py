@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from server.kernel.clock import HOUR, micros
 from server.kernel.problem import Kind, Problem
 from server.smart.bearer import Bearer
 from server.smart.digest import digest
 from server.smart.model import Approval, Client, Token, User
-from server.smart.moments import HOUR, micros
 from server.smart.stores import SmartStore
 from tests.server.smart.keeping import Kept, keeping
 

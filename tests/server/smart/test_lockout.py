@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from server.kernel.clock import MINUTE, SECOND
 from server.kernel.problem import Kind, Problem
 from server.smart.lockout import FAILURES, Attempt, Limit, Limits, Lockout, network_of
-from server.smart.moments import MINUTE, SECOND
 from storage.query import EVERYTHING
 from tests.server.smart.keeping import Kept, keeping
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from server.kernel.clock import HOUR, MINUTE
 from server.smart.model import Approval, Session, User
-from server.smart.moments import HOUR, MINUTE
 from server.smart.sessions import Lifetimes
 from tests.server.smart.peopled import BY, Peopled, peopled
 

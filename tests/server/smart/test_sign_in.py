@@ -11,10 +11,10 @@ import pytest
 from argon2 import PasswordHasher
 from msgspec.structs import replace
 
+from server.kernel.clock import micros
 from server.kernel.problem import Kind, Problem
 from server.smart.digest import digest
 from server.smart.model import Session, User
-from server.smart.moments import micros
 from server.smart.passwords import Cost, Passwords
 from server.smart.recording import Caller
 from server.smart.recovery import hashed

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from server.kernel.clock import DAY, MINUTE, SECOND, micros
 from server.smart import stores
 from server.smart.model import Approval, Client, Code, Launch, Session, Token, User
-from server.smart.moments import DAY, MINUTE, SECOND, micros
 from server.smart.requests import PendingRequest
 from server.smart.sweeping import Sweeper
 from storage.errors import VersionConflict

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 import pytest
 
-from server.smart.moments import SECOND
+from server.kernel.clock import SECOND
 from server.smart.recovery import COUNT, hashed, new_codes
 from server.smart.totp import accepted_step, new_secret, uri
 
