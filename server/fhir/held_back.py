@@ -59,12 +59,19 @@ async def hidden_among(
         predicate = predicates[each]
         if predicate == EVERYTHING:
             continue
-        asked: Predicate = OneOf("_id", tuple(sorted(names)))
-        if predicate != NOTHING:
-            asked = All((asked, negated(predicate)))
-        ids = await records.values(collection(each), "_id", asked, at_most=len(names))
+        ids = await hidden_values(records, each, "_id", names, predicate, at_most=len(names))
         found.update(f"{each}/{id_}" for id_ in ids)
     return frozenset(found)
+
+
+async def hidden_values(
+    records: Records, resource_type: str, key: str, asked: Collection[str], predicate: Predicate, *, at_most: int
+) -> list[Key]:
+    """Values of a key, of resources that have one of those asked for and do not match what may be seen."""
+    hidden: Predicate = OneOf(key, tuple(sorted(asked)))
+    if predicate != NOTHING:
+        hidden = All((hidden, negated(predicate)))
+    return await records.values(collection(resource_type), key, hidden, at_most=at_most)
 
 
 def references_of(predicate: Predicate) -> dict[str, set[str]]:

@@ -11,12 +11,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from server.access.classes import Class, class_of
-from server.access.consent.predicate import negated
+from server.fhir.held_back import hidden_values
 from server.fhir.identity import is_id
 from server.fhir.index.tokens import token_key
-from server.fhir.stored import collection
 from storage.ports import Records
-from storage.query import EVERYTHING, NOTHING, All, OneOf, Predicate
+from storage.query import EVERYTHING, NOTHING, Predicate
 
 _RELATIVE = frozenset({"reference", "url"})
 _LOGICAL = frozenset({"id", "extension", "type", "identifier", "display"})
@@ -63,10 +62,7 @@ async def hidden_identifiers(
         predicate = predicates[each]
         if predicate == EVERYTHING:
             continue
-        asked: Predicate = OneOf("identifier", tuple(sorted(tokens)))
-        if predicate != NOTHING:
-            asked = All((asked, negated(predicate)))
-        known = await records.values(collection(each), "identifier", asked, at_most=_MOST)
+        known = await hidden_values(records, each, "identifier", tokens, predicate, at_most=_MOST)
         found.update(
             (each, token) for token in (tokens if len(known) == _MOST else set(tokens).intersection(map(str, known)))
         )

@@ -26,6 +26,10 @@ from server.smart.model import Session, User
 from server.smart.people import People
 
 _OVER = frozenset({Kind.NOT_FOUND})
+_STATUS = {**STATUS, Kind.UNSUPPORTED: 422, Kind.UNSUPPORTED_MEDIA: 415}
+"""Forms are no requests of RFC 6749, which knows only 400 for these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     desk: Desk
@@ -64,7 +68,7 @@ class Pages:
             "switches": [],
             "organization": self.desk.organization,
         }
-        answer = page(call, "error", language, values, status=STATUS[problem.kind])
+        answer = page(call, "error", language, values, status=_STATUS[problem.kind])
         answer.headers += list(problem.headers.items())
         if problem.retry_after is not None:
             answer.headers.append(("Retry-After", str(problem.retry_after)))
