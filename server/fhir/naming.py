@@ -15,7 +15,7 @@ from server.fhir.held_back import hidden_values
 from server.fhir.identity import is_id
 from server.fhir.index.tokens import token_key
 from storage.ports import Records
-from storage.query import EVERYTHING, NOTHING, Predicate
+from storage.query import EVERYTHING, Predicate
 
 _RELATIVE = frozenset({"reference", "url"})
 _LOGICAL = frozenset({"id", "extension", "type", "identifier", "display"})
