@@ -39,7 +39,7 @@ from server.fhir.series_labels import SeriesLabels
 from server.fhir.subscriptions.owner import Owners
 from server.fhir.subscriptions.rules import SubscriptionRules
 from server.fhir.subscriptions.service import Subscriptions
-from server.fhir.writing import Writing
+from server.fhir.writing import Rules, Writing
 from server.kernel.clock import Clock
 from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
@@ -102,8 +102,10 @@ async def open_fhir(
     options: FhirOptions,
     alerts: Alerts | None = None,
     writes: Writes = UNRECORDED,
+    rules: Sequence[Rules] = (),
 ) -> FhirServices:
-    """`alerts` are told of consents that are not understood; `writes` gives the events of what is written."""
+    """`alerts` are told of consents that are not understood; `writes` gives the events of what is written; `rules` are
+    those of services above this one."""
     declared = Severity.ERROR if options.enforces_profiles else Severity.WARNING
     knowledge = knowledge_of(options.bases, options.zone, offload, declared)
     parameters = knowledge.parameters
@@ -127,7 +129,7 @@ async def open_fhir(
         Limits(max_count=options.most_results),
         redaction,
     )
-    writing = await _writing(records, offload, options, knowledge, searcher, alerts)
+    writing = await _writing(records, offload, options, knowledge, searcher, alerts, rules)
     repository = Repository(
         records,
         access,
@@ -162,12 +164,13 @@ async def _writing(
     knowledge: Knowledge,
     searcher: Searcher,
     alerts: Alerts | None,
+    others: Sequence[Rules],
 ) -> Writing:
     """What makes changes ready, under all the rules of beside and before."""
     parameters = knowledge.parameters
     consents = ConsentRules(records, options.bases, options.zone, alerts)
     await consents.prepare()
-    rules = RuleSet((ReportRules(records, searcher), consents, SeriesLabels(parameters.keys)))
+    rules = RuleSet((ReportRules(records, searcher), consents, SeriesLabels(parameters.keys), *others))
     validation = SubscriptionRules(knowledge.validation, searcher)
     return Writing(offload, validation, parameters, rules, keeps_references=options.enforces_references)
 
