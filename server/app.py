@@ -22,11 +22,13 @@ from server.fhir_rest import problems as fhir_problems
 from server.http import browser_policy
 from server.http.application import Receive, Scope, Send, SurfaceApplication
 from server.http.cors import Cors
+from server.ihe.door import SoapDoor
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.kernel.supervision import supervised
 from server.oauth.start_page import PATH as START
 from server.settings import Settings, is_loopback, read_settings
 from server.smart.site import DICOMWEB, FHIR, OAUTH
+from server.soap.surface import SoapSurface
 
 _LOCAL_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _MISDIRECTED = PlainTextResponse(
@@ -124,7 +126,25 @@ def surfaces_of(services: Services, settings: Settings) -> dict[str, SurfaceAppl
     found = {DICOMWEB: dicomweb_surface(services, settings), FHIR: fhir_surface(services, settings)}
     if settings.auth != "off":
         found[OAUTH] = oauth_surface(services, settings)
+    door = services.soap_door()
+    for surface in (services.documents.xds(door), services.documents.xca(door)):
+        found["/" + surface.name] = soap_surface(surface, door, services, settings)
     return found
+
+
+def soap_surface(
+    surface: SoapSurface, door: SoapDoor | None, services: Services, settings: Settings
+) -> SurfaceApplication:
+    return SurfaceApplication(
+        prefix="/" + surface.name,
+        endpoints=surface.endpoints(),
+        problem=surface.problem,
+        door=door or services.door,
+        cors=_cors(services, settings),
+        offload=services.offload,
+        base_url=settings.base_url,
+        policy=_policy(settings),
+    )
 
 
 def dicomweb_surface(services: Services, settings: Settings) -> SurfaceApplication:

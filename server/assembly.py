@@ -25,6 +25,7 @@ from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.consenting import open_access
 from server.dicomweb.surface import DicomWeb
+from server.documents import Documents, document_rules, open_documents, soap_door
 from server.fhir.access_marker import follow_access_keys
 from server.fhir.audit_events import AuditProjection
 from server.fhir.export.exports import Exports
@@ -40,6 +41,7 @@ from server.fusion.patient_picker import PatientPicker
 from server.fusion.timeline import TimelineService
 from server.groundwork import Groundwork, open_groundwork
 from server.http.door import OpenDoor
+from server.ihe.door import SoapDoor
 from server.kernel import supervision
 from server.kernel.answers import AnswerCache
 from server.kernel.clock import Clock
@@ -51,6 +53,7 @@ from server.oauth.surface import OAuth
 from server.settings import Settings
 from server.smart.consenting import NoConsents
 from server.smart.standing_actors import StandingActors
+from server.xds.community import open_community
 from storage.open import Stores
 
 
@@ -71,6 +74,7 @@ class Services:
     fhir: FhirServices
     exports: Exports
     bridge: Worker
+    documents: Documents
     timeline: TimelineService
     ground: Groundwork
     projection: AuditProjection | None
@@ -92,6 +96,7 @@ class Services:
             "subscriptions": self.fhir.subscriptions(hosts, self._owners()).run,
             "exports": self.exports.work,
             **self.fhir.following.workers(),
+            **self.documents.workers(),
             "access keys": lambda: follow_access_keys(self.stores.records, self.access),
             **self._guarding(),
         }
@@ -146,7 +151,15 @@ class Services:
             longest=self.settings.max_resource,
             most_entries=self.settings.bundle_entries,
             exporting=Exporting(self.exports, self.stores.blobs, self.settings.auth == "off", self.offload),
+            documents=self.documents.binaries,
+            provide=self.documents.provide,
         )
+
+    def soap_door(self) -> SoapDoor | None:
+        """Who may send messages; `None` without sign-in."""
+        if isinstance(self.door, OpenDoor):
+            return None
+        return soap_door(self.ground, self.access, self.documents, self.door)
 
     def oauth(self) -> OAuth:
         """The authorization server's surface over these services."""
@@ -175,7 +188,9 @@ async def _over(ground: Groundwork) -> Services:
     writes: Writes = RecordedWrites(audit.recorder, clock) if audit is not None else UNRECORDED
     alerts = RecordedAlerts(audit.recorder, clock) if audit is not None else None
     access = open_access(records, clock, settings, fhir_options(settings), alerts)
-    fhir = await open_fhir(records, access, clock, offload, fhir_options(settings), alerts, writes)
+    community = await open_community(records, settings.community, settings.patient_authority)
+    rules = document_rules(records, community, clock)
+    fhir = await open_fhir(records, access, clock, offload, fhir_options(settings), alerts, writes, rules)
     site = ZoneInfo(settings.image_time_zone)
     reconciler = Reconciler(
         records,
@@ -189,6 +204,8 @@ async def _over(ground: Groundwork) -> Services:
     )
     bridge = Worker(records, reconciler, clock)
     imaging = ImagingAccess(access, ImagingRecords(records))
+    retriever = Retriever(records, blobs, imaging, offload)
+    documents = await open_documents(ground, community, fhir, access, imaging, retriever, writes)
     projection = projection_of(audit, settings, records, fhir, settings.own_url) if audit is not None else None
     return Services(
         settings=settings,
@@ -199,11 +216,12 @@ async def _over(ground: Groundwork) -> Services:
         answers=AnswerCache(settings.cache),
         store=Store(records, blobs, imaging, offload, settings, bridge.wake, writes),
         finder=Finder(records, blobs, imaging),
-        retriever=Retriever(records, blobs, imaging, offload),
+        retriever=retriever,
         remover=Remover(records, blobs, imaging, bridge.wake, writes),
         fhir=fhir,
         exports=open_exports(records, blobs, access, fhir, writes),
         bridge=bridge,
+        documents=documents,
         timeline=TimelineService(fhir.repository, fhir.searcher, offload, clock, site, fhir.options.zone),
         ground=ground,
         projection=projection,

@@ -12,9 +12,13 @@ from server.commands.bring_in import bring_in
 from server.commands.client import clients
 from server.commands.configuration import check_stores, failing_clearly, settings_help, settings_or_exit
 from server.commands.demo import demo as run_demo
+from server.commands.institution import institutions
+from server.commands.issuer import issuers
 from server.commands.key import keys
 from server.commands.listening import check_machine
+from server.commands.node import nodes
 from server.commands.options import Auth, Blobs, Certificate, Data, Host, Key, Port, Records, Workers
+from server.commands.person import persons
 from server.commands.reindex import reindex as run_reindex
 from server.commands.statements import default_folder, write_or_check
 from server.commands.user import users
@@ -30,7 +34,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _group in (users, clients, keys, audits):
+for _group in (users, clients, keys, audits, nodes, issuers, institutions, persons):
     main.add_typer(_group)
 
 Paths = Annotated[list[Path], typer.Argument(help="DICOM and FHIR files, folders, ZIPs, DICOMDIRs.", exists=True)]

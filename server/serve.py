@@ -27,6 +27,9 @@ def run(settings: Settings) -> None:
             "ssl_keyfile": settings.tls_key,
             "ssl_context_factory": modern_tls,
         }
+    if settings.tls_client_authorities:
+        # Asked for, not demanded: browsers and apps have none, and who shows none is no node.
+        tls |= {"ssl_ca_certs": settings.tls_client_authorities, "ssl_cert_reqs": ssl.CERT_OPTIONAL}
     uvicorn.run(
         "server.app:from_environment",
         factory=True,

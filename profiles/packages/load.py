@@ -7,13 +7,23 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from profiles.packages import imaging, nursing, patient, scales, searches, terminology, timeline
+from profiles.packages import (
+    documents,
+    imaging,
+    imaging_index,
+    nursing,
+    patient,
+    scales,
+    searches,
+    terminology,
+    timeline,
+)
 
 
 @cache
 def resources() -> tuple[dict[str, Any], ...]:
-    """Profiles, extensions, terminology, search parameters and the operation; nobody may change them."""
-    makers = (terminology, patient, imaging, nursing, scales, searches, timeline)
+    """Profiles, extensions, terminology, search parameters and the operations; nobody may change them."""
+    makers = (terminology, patient, imaging, nursing, scales, searches, documents, timeline, imaging_index)
     return tuple(each for maker in makers for each in maker.resources())
 
 

@@ -20,7 +20,7 @@ from server.kernel.streams import Owning
 from server.kernel.trail import SILENT
 from storage.errors import NotFound
 from storage.ports import BlobRef, Blobs, Bytes, Cursor, Record, Records
-from storage.query import EVERYTHING, NOTHING, All, Equals, Order, Predicate
+from storage.query import EVERYTHING, NOTHING, All, Equals, OneOf, Order, Predicate
 
 STREAMED = 4 << 20
 """Files longer than this are sent as they are read; shorter ones are held whole for a moment."""
@@ -97,6 +97,24 @@ class Retriever:
             found += [ListedInstance.of(StoredInstance.decode(record.body)) for record in page]
         await self.note(context, study, f"{len(found)} instances")
         return found
+
+    async def named(self, context: Context, study: str, uids: Sequence[str]) -> list[ListedInstance]:
+        """Those of the instances that lie in the study and that the actor may read; of a partial study too."""
+        seen = (await self.access.of_study(context, "read", study)).predicate
+        terms = () if seen in (EVERYTHING, NOTHING) else (seen,)
+        found: list[ListedInstance] = []
+        for start in range(0, len(uids), _PAGE):
+            some = tuple(uids[start : start + _PAGE])
+            if terms:
+                named = All((OneOf("SOPInstanceUID", some), *terms))
+                records = (await self.records.find(INSTANCE, named, limit=len(some))).records
+            else:
+                records = await self.records.get(INSTANCE, some)
+            found += [ListedInstance.of(StoredInstance.decode(each.body)) for each in records]
+        here = [each for each in found if each.study_instance_uid == study and seen != NOTHING]
+        if here:
+            await self.note(context, study, f"{len(here)} instances")
+        return here
 
     async def note(self, context: Context, study: str, detail: str) -> None:
         """Tell the trail that something of the study is given out."""

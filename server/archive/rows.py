@@ -209,6 +209,12 @@ def revision_of(body: bytes) -> str:
     return str(orjson.loads(body[: body.index(b"\n")])[1])
 
 
+def instance_uids(body: bytes) -> tuple[str, str, str]:
+    """Series Instance UID, SOP Class UID and SOP Instance UID of an instance's row, without decoding the row."""
+    _, series, uid, sop_class, *_ = orjson.loads(body[: body.index(b"\n")])
+    return series, sop_class, uid
+
+
 def default_json(body: bytes) -> bytes:
     """The row QIDO-RS returns when nothing more is asked, as stored JSON."""
     return body.split(b"\n", 2)[1]

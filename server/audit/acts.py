@@ -12,10 +12,14 @@ from typing import NamedTuple
 from server.audit.codes import (
     AUDIT_LOG_USED,
     EXPORT,
+    IMPORT,
     INSTANCES_ACCESSED,
     INSTANCES_TRANSFERRED,
+    PATIENT_RECORD,
     QUERY,
+    REFUSED_INPUT,
     REST,
+    SECURITY_ALERT,
     STUDY_DELETED,
 )
 
@@ -30,6 +34,12 @@ class About(Enum):
     STUDY = "study"
     JOB = "job"
     """The export, and what was asked of it."""
+    DOCUMENT = "document"
+    """Documents by uniqueId."""
+    SUBMISSION = "submission"
+    """The submission set by uniqueId."""
+    OBJECT = "object"
+    """Objects of the registry by entryUUID."""
 
 
 class Pattern(NamedTuple):
@@ -58,6 +68,8 @@ _STOW = Pattern(INSTANCES_TRANSFERRED, "stow-rs", "C", About.STUDY)
 
 AUDIT_USED = Pattern(AUDIT_LOG_USED, "ITI-81", "R", About.QUERY)
 """Whatever is asked of AuditEvent (P33)."""
+REFUSED = Pattern(SECURITY_ALERT, REFUSED_INPUT, "E", About.DATA)
+"""Input that no act could begin with (P37)."""
 
 _FHIR = {
     "read": _rest("read", "R"),
@@ -96,6 +108,9 @@ _OPERATIONS = {
     "$translate": _OPERATION,
     "$validate-code": _OPERATION,
     "$export": Pattern(EXPORT, "operation", "R", About.JOB),
+    "$generate-metadata": _OPERATION,
+    "$ihe-pix": Pattern(QUERY, "ITI-83", "E", About.QUERY),
+    "$match": Pattern(QUERY, "ITI-119", "E", About.QUERY),
 }
 _WADO_ROWS = (
     "wado.study", "wado.series", "wado.instance", "wado.frames", "wado.bulkdata", "wado.study.bulkdata",
@@ -121,7 +136,25 @@ _DICOM = {
     "delete.series": Pattern(INSTANCES_ACCESSED, "delete", "D", About.STUDY),
     "delete.instance": Pattern(INSTANCES_ACCESSED, "delete", "D", About.STUDY),
 }
-_ROWS = _FHIR | _DICOM
+
+
+def _asked(name: str) -> Pattern:
+    return Pattern(QUERY, name, "E", About.QUERY)
+
+
+TRANSACTIONS = {
+    **{name: _asked(name) for name in ("ITI-18", "ITI-38", "ITI-51")},
+    **{name: Pattern(EXPORT, name, "R", About.DOCUMENT) for name in ("ITI-39", "ITI-43")},
+    **{name: Pattern(INSTANCES_TRANSFERRED, name, "R", About.STUDY) for name in ("RAD-69", "RAD-75")},
+    **{name: Pattern(IMPORT, name, "C", About.SUBMISSION) for name in ("ITI-41", "ITI-42", "ITI-61", "RAD-68")},
+    "ITI-57": Pattern(IMPORT, "ITI-57", "U", About.SUBMISSION),
+    "ITI-62": Pattern(PATIENT_RECORD, "ITI-62", "D", About.OBJECT),
+    "ITI-86": Pattern(PATIENT_RECORD, "ITI-86", "D", About.DOCUMENT),
+    **{name: Pattern(PATIENT_RECORD, name, "U", About.DATA) for name in ("ITI-8", "ITI-44", "ITI-104")},
+}
+"""IHE transactions by name, at the side that answers (TF-2, each transaction's security considerations)."""
+
+_ROWS = _FHIR | _DICOM | TRANSACTIONS
 
 UNRECORDED = frozenset({"export.status"})
 """Endpoints that disclose nothing of anyone: whether an export is done is asked every few seconds."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from server.audit.codes import (
     CONSENT_DECISION,
-    OAUTH_AGENT,
     REST,
     SECURITY_ALERT,
     USER_AUTHENTICATION,
@@ -19,9 +18,9 @@ from server.audit.codes import (
     subtype_of,
     type_of,
 )
-from server.audit.entities import BALP_ENTITY, PATIENT, QUERY, REQUEST_ID, EntityKind, kind_of
+from server.audit.entities import BALP_ENTITY, PATIENT, REQUEST_ID, EntityKind, asked_of, details_of, kind_of
 from server.audit.event import Entity, Event
-from server.audit.parts import CUSTODIAN, Node, Participant, participants_of, sides_of
+from server.audit.parts import CUSTODIAN, TOKEN, Node, Participant, authorization_of, participants_of, sides_of
 
 _PROFILES = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/"
 _REST_PROFILES = {"C": "Create", "R": "Read", "U": "Update", "D": "Delete"}
@@ -31,8 +30,6 @@ _REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ROLE = "urn:weft:role"
 _CONSENT_TYPE = {"system": "http://hl7.org/fhir/resource-types", "code": "Consent", "display": "Consent"}
 _SOURCE_TYPE = Coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4", "Application Server")
-TOKEN = "urn:ietf:params:oauth:jti:"  # noqa: S105
-"""Stands before the id of an authorization: opaque tokens have no public id of their own."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -93,9 +90,10 @@ def _is_consent_decision(event: Event, patient: str) -> bool:
 
 def _agent(part: Participant, event: Event, node: Node) -> dict[str, Any]:
     is_bare = sides_of(event).server is CUSTODIAN
+    authorization, agent = authorization_of(event.session)
     codings = [_coding(part.role)]
     if part.is_user and event.session and not is_bare:
-        codings.append(_coding(OAUTH_AGENT))
+        codings.append(_coding(agent))
     found: dict[str, Any] = {"type": {"coding": codings}}
     if part.is_user and event.roles:
         found["role"] = [{"coding": [{"system": _ROLE, "code": each}]} for each in sorted(event.roles)]
@@ -104,7 +102,7 @@ def _agent(part: Participant, event: Event, node: Node) -> dict[str, Any]:
         found["name"] = part.name
     found["requestor"] = part.is_requestor
     if part.is_requestor and event.session and not is_bare:
-        found["policy"] = [TOKEN + event.session]
+        found["policy"] = [authorization]
     if part.address:
         found["network"] = {"address": part.address, "type": part.address_type}
     if part.is_user and event.purpose:
@@ -132,10 +130,12 @@ def _source(node: Node) -> dict[str, Any]:
 
 def _entities(event: Event, patient: str) -> list[dict[str, Any]]:
     found = []
-    if patient:
-        found.append({"what": {"reference": patient}} | _kind(PATIENT))
+    if patient or event.number(patient):
+        found.append({"what": _patient(patient, event.number(patient))} | _kind(PATIENT))
     if event.query:
-        found.append(_kind(QUERY) | {"description": _description(event.query), "query": _base64(event.query)})
+        kind, id = asked_of(event)
+        asked = _kind(kind) | {"description": _description(event.query), "query": _base64(event.query)}
+        found.append({"what": {"identifier": {"value": id}}} | asked if id else asked)
     found += [_entity(each) for each in event.entities]
     if event.request and event.action != "D" and event.subtype not in (CONSENT_DECISION, "ITI-71"):
         found.append({"what": {"identifier": {"value": event.request}}, "type": _REQUEST_ID})
@@ -153,8 +153,17 @@ def _entity(entity: Entity) -> dict[str, Any]:
         found = {"what": _what(entity, kind.is_resource)} | found
     else:
         found["name"] = entity.kind
-    if entity.detail:
-        found["detail"] = [{"type": entity.kind, "valueString": entity.detail}]
+    if details := details_of(entity):
+        found["detail"] = [{"type": type, "valueString": value} for type, value in details]
+    return found
+
+
+def _patient(reference: str, number: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"reference": reference} if reference else {}
+    if number:
+        value, _, authority = number.partition("^^^")
+        oid = authority.strip("&").partition("&")[0]
+        found["identifier"] = {"system": f"urn:oid:{oid}", "value": value} if oid else {"value": value}
     return found
 
 

@@ -23,6 +23,8 @@ INSTANCES_ACCESSED = "110103"
 INSTANCES_TRANSFERRED = "110104"
 STUDY_DELETED = "110105"
 EXPORT = "110106"
+IMPORT = "110107"
+PATIENT_RECORD = "110110"
 QUERY = "110112"
 SECURITY_ALERT = "110113"
 USER_AUTHENTICATION = "110114"
@@ -45,6 +47,7 @@ class Coding(NamedTuple):
 
 AUTHORIZATION_SERVER = Coding(USER_AGENT, "AuthzOauthService", "OAuth Authorization Server")
 OAUTH_AGENT = Coding(USER_AGENT, "UserOauthAgent", "User OAuth Agent participant")
+SAML_AGENT = Coding(USER_AGENT, "UserSamlAgent", "User SAML Agent participant")
 
 _DICOM = {
     "110100": "Application Activity",
@@ -55,6 +58,7 @@ _DICOM = {
     "110105": "DICOM Study Deleted",
     "110106": "Export",
     "110107": "Import",
+    "110110": "Patient Record",
     "110112": "Query",
     "110113": "Security Alert",
     "110114": "User Authentication",
@@ -83,9 +87,28 @@ _INTERACTIONS = (
     "history-system", "search", "search-type", "search-system", "batch", "transaction", "operation",
 )  # fmt: skip
 _TRANSACTIONS = {
+    "ITI-8": "Patient Identity Feed",
+    "ITI-18": "Registry Stored Query",
+    "ITI-38": "Cross Gateway Query",
+    "ITI-39": "Cross Gateway Retrieve",
+    "ITI-41": "Provide and Register Document Set-b",
+    "ITI-42": "Register Document Set-b",
+    "ITI-43": "Retrieve Document Set",
+    "ITI-44": "Patient Identity Feed HL7 V3",
+    "ITI-51": "Multi-Patient Stored Query",
+    "ITI-57": "Update Document Set",
+    "ITI-61": "Register On-Demand Document Entry",
+    "ITI-62": "Remove Metadata",
     "ITI-71": "Get Access Token",
     "ITI-81": "Retrieve ATNA Audit Event",
+    "ITI-83": "Patient Identifier Cross-reference for Mobile",
+    "ITI-86": "Remove Documents",
     "ITI-102": "Introspect Token",
+    "ITI-104": "Patient Identity Feed FHIR",
+    "ITI-119": "Patient Demographics Match",
+    "RAD-68": "Provide and Register Imaging Document Set - MTOM/XOP",
+    "RAD-69": "Retrieve Imaging Document Set",
+    "RAD-75": "Cross Gateway Retrieve Imaging Document Set",
 }
 _OWN = {
     "qido": "QIDO-RS search",
@@ -124,4 +147,4 @@ def type_of(code: str) -> Coding:
 
 def subtype_of(code: str) -> Coding:
     """Of a transaction that has no row, its code stands for itself."""
-    return SUBTYPES.get(code) or Coding(ITI if code.startswith("ITI-") else OURS, code, code)
+    return SUBTYPES.get(code) or Coding(ITI if code.startswith(("ITI-", "RAD-")) else OURS, code, code)

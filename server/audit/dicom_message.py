@@ -10,11 +10,11 @@ import base64
 import re
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from server.audit.balp import TOKEN, instant_text
-from server.audit.codes import DCM, ITI, OAUTH_AGENT, Coding, subtype_of, type_of
-from server.audit.entities import PATIENT, QUERY, REQUEST_ID, EntityKind, kind_of
+from server.audit.balp import instant_text
+from server.audit.codes import DCM, ITI, Coding, subtype_of, type_of
+from server.audit.entities import PATIENT, REQUEST_ID, EntityKind, asked_of, details_of, kind_of
 from server.audit.event import Entity, Event
-from server.audit.parts import Node, Participant, participants_of
+from server.audit.parts import TOKEN, Node, Participant, authorization_of, participants_of
 
 _UNHOLDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAMES = {DCM: "DCM", ITI: "IHE Transactions"}
@@ -33,10 +33,11 @@ def message(event: Event, patient: str, node: Node) -> bytes:
         _participant(root, part, event)
     source = _element(root, "AuditSourceIdentification", AuditEnterpriseSiteID=node.site, AuditSourceID=node.url)
     _element(source, "AuditSourceTypeCode", csd_code=_APPLICATION_SERVER)
-    if patient:
-        _name(_object(root, PATIENT, patient), patient)
+    if patient or event.number(patient):
+        _name(_object(root, PATIENT, event.number(patient) or patient), patient or event.number(patient))
     if event.query:
-        asked = _object(root, QUERY, "query")
+        kind, id = asked_of(event)
+        asked = _object(root, kind, id or "query")
         SubElement(asked, "ParticipantObjectQuery").text = _base64(event.query)
     for each in event.entities:
         _entity(root, each)
@@ -62,10 +63,11 @@ def _identification(root: Element, event: Event) -> None:
 
 def _participant(root: Element, part: Participant, event: Event) -> None:
     facts = {"UserID": part.id}
+    authorization, agent = authorization_of(event.session)
     if part.is_user and event.fhir_user:
         facts["AlternativeUserID"] = event.fhir_user
     elif part.is_requestor and event.session:
-        facts["AlternativeUserID"] = TOKEN + event.session
+        facts["AlternativeUserID"] = authorization
     if part.name:
         facts["UserName"] = part.name
     facts["UserIsRequestor"] = "true" if part.is_requestor else "false"
@@ -74,7 +76,7 @@ def _participant(root: Element, part: Participant, event: Event) -> None:
     found = _element(root, "ActiveParticipant", **facts)
     _code(found, "RoleIDCode", part.role)
     if part.is_user and event.session:
-        _code(found, "RoleIDCode", OAUTH_AGENT)
+        _code(found, "RoleIDCode", agent)
     for each in sorted(event.roles) if part.is_user else ():
         _code(found, "RoleIDCode", Coding("urn:weft:role", each, each))
     if part.is_user and event.purpose:
@@ -91,8 +93,8 @@ def _entity(root: Element, entity: Entity) -> None:
         reference = TOKEN + reference
     found = _object(root, kind, reference or entity.kind)
     _name(found, reference or entity.kind)
-    if entity.detail:
-        _detail(found, entity.kind, entity.detail)
+    for type, value in details_of(entity):
+        _detail(found, type, value)
 
 
 def _object(root: Element, kind: EntityKind, id: str) -> Element:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-from server.audit.codes import DCM, Coding
+from server.audit.codes import DCM, Coding, subtype_of
+from server.audit.codes import QUERY as ASKED
+from server.audit.event import Entity, Event
 
 ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
@@ -39,6 +42,8 @@ class EntityKind(NamedTuple):
 
 
 _RFC_3881 = "RFC-3881"
+_METADATA = "IHE XDS Metadata"
+_SUBMISSION_SET = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
 _URI = Coding(_RFC_3881, "12", "URI")
 _TRANSACTION = Coding(_RFC_3881, "10", "Search Criteria")
 PATIENT = EntityKind("1", "1", Coding(_RFC_3881, "2", "Patient Number"), is_resource=True)
@@ -48,6 +53,9 @@ KINDS = {
     "data": EntityKind("2", "4", _URI, is_resource=True),
     "consent": EntityKind("2", "4", _URI, is_resource=True),
     "study": EntityKind("2", "3", Coding(DCM, "110180", "Study Instance UID")),
+    "document": EntityKind("2", "3", Coding(_RFC_3881, "9", "Report Number")),
+    "submission": EntityKind("2", "20", Coding(_METADATA, _SUBMISSION_SET, "submission set classificationNode")),
+    "object": EntityKind("2", "20", Coding(_METADATA, "urn:ihe:iti:2017:ObjectRef", "registry object reference")),
     "job": EntityKind("2", "20", _URI),
     "request": QUERY,
     "token": EntityKind("2", "13", _URI),
@@ -60,7 +68,33 @@ REQUEST_ID = EntityKind("4", "", Coding(BALP_ENTITY, "XrequestId", "X-Request-Id
 OTHER = EntityKind("4", "", _URI)
 """Facts that are no object: a reason, methods of sign-in, scopes, how many requests were folded."""
 
+_STORED_QUERY = re.compile(r"AdhocQuery\s[^>]*?\bid=[\"']([^\"'<>]{1,100})[\"']")
 _REPORTS = ("DiagnosticReport/", "DocumentReference/", "Composition/", "DocumentManifest/")
+
+
+def asked_of(event: Event) -> tuple[EntityKind, str]:
+    """How its query is told, and the id of a stored one: IHE has transaction and id told."""
+    if event.code != ASKED or not event.subtype.startswith("ITI-"):
+        return QUERY, ""
+    named = _STORED_QUERY.search(event.query)
+    return QUERY._replace(id_type=subtype_of(event.subtype)), named[1] if named else ""
+
+
+def details_of(entity: Entity) -> list[tuple[str, str]]:
+    """Type and value of each detail. Of documents the lines are `type=value` (`document_detail`)."""
+    if entity.kind != "document":
+        return [(entity.kind, entity.detail)] if entity.detail else []
+    lines = (line.partition("=") for line in entity.detail.splitlines())
+    return [(name, value) for name, _, value in lines if value]
+
+
+def document_detail(repository: str, home: str = "") -> str:
+    """What an event tells of a document beside its uniqueId; `home` is the homeCommunityId."""
+    return (
+        f"Repository Unique Id={repository}\nihe:homeCommunityID={home}"
+        if home
+        else f"Repository Unique Id={repository}"
+    )
 
 
 def kind_of(kind: str, reference: str) -> EntityKind:

@@ -52,8 +52,14 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """The raw request of a search."""
     others: tuple[str, ...] = ()
     """The other patients the same act touched, as a page of a search does; an event is rendered for each."""
+    numbers: tuple[str, ...] = ()
+    """How the request named the patients (`123^^^&1.2.3&ISO`), in the order of `patients`, or empty."""
 
     @property
     def patients(self) -> tuple[str, ...]:
         """All of them; one empty text where there is none, so that there is always something to render."""
         return (self.patient, *self.others)
+
+    def number(self, patient: str) -> str:
+        """How the request named one of them; empty where it did not."""
+        return self.numbers[self.patients.index(patient)] if self.numbers else ""

@@ -14,7 +14,10 @@ from server.audit.codes import (
     DCM,
     LOGIN,
     LOGOUT,
+    OAUTH_AGENT,
+    PATIENT_RECORD,
     ROLE_DECISION,
+    SAML_AGENT,
     SECURITY_ALERT,
     USER_AUTHENTICATION,
     Coding,
@@ -33,6 +36,11 @@ AUTHORIZER = Coding(
     "http://terminology.hl7.org/CodeSystem/extra-security-role-type", "authserver", "authorization server"
 )
 IP_ADDRESS, URI = "2", "5"
+TOKEN = "urn:ietf:params:oauth:jti:"  # noqa: S105
+"""Stands before the id of an authorization: opaque tokens have no public id of their own."""
+SAML = "saml:"
+"""Begins the session of whoever an assertion speaks for; its ID follows."""
+_ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion#"
 
 
 class Node(NamedTuple):
@@ -83,6 +91,8 @@ def sides_of(event: Event) -> Sides:
         return _DECIDED
     if event.code == USER_AUTHENTICATION:
         return _GIVEN
+    if event.code == PATIENT_RECORD:
+        return _SENT
     return _BY_ACTION[event.action]
 
 
@@ -100,3 +110,10 @@ def participants_of(event: Event, node: Node) -> list[Participant]:
     if event.subtype in (CONSENT_DECISION, ROLE_DECISION):
         found.append(Participant(ORGANIZATION, node.site, is_organization=True))
     return found
+
+
+def authorization_of(session: str) -> tuple[str, Coding]:
+    """By what somebody may act, as a URI, and the part they then take."""
+    if session.startswith(SAML):
+        return _ASSERTION + session.removeprefix(SAML), SAML_AGENT
+    return TOKEN + session, OAUTH_AGENT

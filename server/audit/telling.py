@@ -5,13 +5,14 @@ This is the hot path of every disclosure: plain tuples, one event for an ordinar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from server.audit.acts import AUDIT_USED, About, Pattern
 from server.audit.codes import CONSENT_DECISION, ROLE_DECISION, SECURITY_ALERT
 from server.audit.event import Entity, Event
 from server.kernel.context import Context
-from server.kernel.trail import Trail
+from server.kernel.trail import Note, Trail
 
 _MOST_ENTITIES = 100
 _MOST_PATIENTS = 300
@@ -38,26 +39,48 @@ class Deed(NamedTuple):
 
 
 def events_of(at: int, context: Context, deed: Deed) -> list[Event]:
-    """The event of the act itself, and the decision by consent or role where that narrowed or refused it."""
+    """The event of the act itself, one of what of it came to nothing (ATNA has one for each status), and the decision
+    by consent or role where that narrowed or refused it."""
+    trail = context.trail
+    found = [_failed(at, context, deed)] if trail.failures else []
+    if not found or (trail.notes and not deed.outcome):
+        found += _done(at, context, deed)
+    if trail.hidden or trail.consents:
+        found.append(_decision(at, context, deed, _whose(trail, deed)))
+    return found
+
+
+def _done(at: int, context: Context, deed: Deed) -> list[Event]:
     trail = context.trail
     pattern = deed.pattern
-    patients = () if pattern is AUDIT_USED else _patients(trail) or deed.patients
-    entities = () if pattern.about is About.QUERY else _entities(trail, deed)
+    patients = _whose(trail, deed)
+    entities = () if pattern.about is About.QUERY else _entities(trail.notes, deed)
     query = deed.query[:_LONGEST_QUERY]
     text = (trail.reason or deed.text)[:_LONGEST_TEXT] if deed.outcome else ""
     act = (pattern.code, pattern.subtype, pattern.action, at, deed.outcome, text)
     found = [event_of(context, act, patients[:_MOST_PATIENTS], entities, query)]
     for start in range(_MOST_PATIENTS, len(patients), _MOST_PATIENTS):
         found.append(event_of(context, act, patients[start : start + _MOST_PATIENTS], entities, query))
-    if trail.hidden or trail.consents:
-        found.append(_decision(at, context, deed, patients))
     return found
 
 
-def decision_of(at: int, context: Context, deed: Deed) -> list[Event]:
-    """Only the decision: of a write, whose event went with its commit."""
+def _failed(at: int, context: Context, deed: Deed) -> Event:
     trail = context.trail
-    return [_decision(at, context, deed, _patients(trail) or deed.patients)] if trail.hidden or trail.consents else []
+    text = " ".join(dict.fromkeys([each.code for each in trail.failures]))[:_LONGEST_TEXT]
+    notes = [Note(reference, (), detail) for _, reference, detail in trail.failures if reference]
+    entities = () if deed.pattern.about is About.QUERY else _entities(notes, deed)
+    act = (deed.pattern.code, deed.pattern.subtype, deed.pattern.action, at, max(deed.outcome, 4), text)
+    patients = _whose(trail, deed)[:_MOST_PATIENTS]
+    return event_of(context, act, patients, entities, deed.query[:_LONGEST_QUERY])
+
+
+def decision_of(at: int, context: Context, deed: Deed) -> list[Event]:
+    """Without what was done: of a write, whose event went with its commit."""
+    trail = context.trail
+    found = [_failed(at, context, deed)] if trail.failures else []
+    if trail.hidden or trail.consents:
+        found.append(_decision(at, context, deed, _whose(trail, deed)))
+    return found
 
 
 def _decision(at: int, context: Context, deed: Deed, patients: tuple[str, ...]) -> Event:
@@ -80,7 +103,7 @@ def event_of(
     query: str = "",
 ) -> Event:
     """`act`: code, subtype, action, when, outcome and its text."""
-    actor = context.actor
+    actor, numbers = context.actor, context.trail.numbers
     return Event(
         *act,
         context.request_id,
@@ -96,7 +119,12 @@ def event_of(
         entities,
         query,
         patients[1:],
+        tuple([numbers.get(each, "") for each in patients or ("",)]) if numbers else (),
     )
+
+
+def _whose(trail: Trail, deed: Deed) -> tuple[str, ...]:
+    return () if deed.pattern is AUDIT_USED else _patients(trail) or deed.patients
 
 
 def _patients(trail: Trail) -> tuple[str, ...]:
@@ -110,11 +138,11 @@ def _patients(trail: Trail) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _entities(trail: Trail, deed: Deed) -> tuple[Entity, ...]:
+def _entities(notes: Sequence[Note], deed: Deed) -> tuple[Entity, ...]:
     kind = deed.pattern.about.value
-    if not trail.notes:
+    if not notes:
         return (Entity(kind, deed.subject),) if deed.subject else ()
-    found = [Entity(kind, reference, detail) for reference, _, detail in trail.notes[:_MOST_ENTITIES]]
-    if len(trail.notes) > _MOST_ENTITIES:
-        found.append(Entity(kind, "", f"and {len(trail.notes) - _MOST_ENTITIES} more"))
+    found = [Entity(kind, reference, detail) for reference, _, detail in notes[:_MOST_ENTITIES]]
+    if len(notes) > _MOST_ENTITIES:
+        found.append(Entity(kind, "", f"and {len(notes) - _MOST_ENTITIES} more"))
     return tuple(found)

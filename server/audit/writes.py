@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from server.audit.acts import TRANSACTIONS
 from server.audit.codes import EXPORT, INSTANCES_ACCESSED, INSTANCES_TRANSFERRED, REST, STUDY_DELETED
 from server.audit.event import Entity, Event
 from server.audit.telling import event_of
@@ -18,9 +19,9 @@ class Deed(NamedTuple):
     """One object written."""
 
     interaction: str
-    """A name of the table below."""
+    """A name of the table below, or an IHE transaction (`ITI-42`)."""
     reference: str
-    """`Observation/7/_history/2`, `urn:oid:<study>`."""
+    """`Observation/7/_history/2`, `urn:oid:<study>`, the uniqueId of a submission set or of a document."""
     patients: tuple[str, ...] = ()
     detail: str = ""
 
@@ -35,6 +36,7 @@ _SHAPES = {
     "store-more": (INSTANCES_TRANSFERRED, "stow-rs", "U", "study"),
     "remove": (STUDY_DELETED, "delete", "D", "study"),
     "remove-part": (INSTANCES_ACCESSED, "delete", "D", "study"),
+    **{name: (each.code, each.subtype, each.action, each.about.value) for name, each in TRANSACTIONS.items()},
 }
 
 

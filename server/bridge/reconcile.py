@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any
@@ -43,6 +43,10 @@ _AT_ONCE = 8
 _log = logging.getLogger("weft.bridge")
 
 
+Announce = Callable[[str], Put]
+"""Of a Study Instance UID what tells that the study has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What somebody who calls for the work holds meanwhile: acts that join the commits the work makes anyway."""
@@ -55,7 +59,10 @@ UNHELD = Held()
 
 
 class Reconciler:
-    """`site`: the time zone of images that state none; `wado_url`: where they are retrieved, by who has a token."""
+    """`site`: the time zone of images that state none; `wado_url`: where they are retrieved, by who has a token.
+
+    `announce`: who is to be told of a study that was dealt with, in the commit that ends the work.
+    """
 
     def __init__(
         self,
@@ -68,6 +75,7 @@ class Reconciler:
         wado_url: str,
         *,
         requires_token: bool = False,
+        announce: Announce | None = None,
     ) -> None:
         self._newcomers = Newcomers(records, repository, transactions, offload, clock, site)
         self._records = records
@@ -77,6 +85,7 @@ class Reconciler:
         self._site = site
         self._endpoint = endpoint(wado_url, requires_token=requires_token)
         self._has_endpoint = False
+        self._announce = announce
 
     async def reconcile(self, study_instance_uid: str, held: Held = UNHELD) -> None:
         """Bring what is derived from one study up to date; a `Problem` tells why that cannot be.
@@ -216,10 +225,11 @@ class Reconciler:
 
     async def _finish(self, memo: Put | Delete, held: Held) -> None:
         """Keep the memo in any case; what is held is released only if nothing happened to it meanwhile."""
+        told = [self._announce(memo.id)] if self._announce else []
         try:
-            await self._commit(memo, *held.release)
+            await self._commit(memo, *told, *held.release)
         except VersionConflict:
-            await self._commit(memo)
+            await self._commit(memo, *told)
 
     async def _commit(self, *acts: Put | Delete) -> None:
         if acts:

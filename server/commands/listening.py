@@ -20,6 +20,8 @@ def check_machine(settings: Settings, hint: str = "choose another with --port") 
     _check_port(settings.host, settings.port, hint)
     if settings.tls_certificate:
         _check_pair("WEFT_TLS_CERTIFICATE and WEFT_TLS_KEY", settings.tls_certificate, settings.tls_key)
+    if settings.tls_client_authorities:
+        _check_authority("WEFT_TLS_CLIENT_AUTHORITIES", settings.tls_client_authorities)
     if settings.audit_syslog_authority:
         _check_authority("WEFT_AUDIT_SYSLOG_AUTHORITY", settings.audit_syslog_authority)
     if settings.audit_syslog_certificate:

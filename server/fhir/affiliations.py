@@ -1,7 +1,8 @@
 """Who an actor is to a consent: a role in force and its organization, a group, a care team, a device's owner.
 
-Only what some consent names is looked for, so an archive whose consents name nobody pays nothing. What was found is
-good for a second: belonging to a ward changes at another pace than consents do.
+Those who come from elsewhere are who others assert they are, by reference or identifier; an Organization here that
+carries the identifier is meant as well. Only what some consent names is looked for, so an archive whose consents name
+nobody pays nothing. What was found is good for a second: belonging to a ward changes at another pace than consents do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from server.fhir.index.bases import Bases
 from server.fhir.index.moments import span_of
+from server.fhir.index.tokens import token_key
 from server.fhir.json_form import Resource, decode
 from server.fhir.stored import collection, from_record, micros_of
 from server.kernel.clock import Clock
@@ -35,26 +37,27 @@ class RecordedAffiliations:
         self._clock = clock
         self._local = Bases.of(bases).local
         self._zone = zone
-        self._kept: dict[tuple[str, frozenset[str]], tuple[int, frozenset[str]]] = {}
+        self._kept: dict[tuple[frozenset[str], frozenset[str]], tuple[int, frozenset[str]]] = {}
 
     async def names(self, actor: Actor, named: frozenset[str]) -> frozenset[str]:
-        own = actor.fhir_user
+        own = actor.organizations | {actor.fhir_user} if actor.fhir_user else actor.organizations
         if not own:
             return frozenset()
-        if not any(each.startswith(_WORKPLACES) or each.startswith("Practitioner/") for each in named - {own}):
-            return frozenset((own,))
+        if not any(each.startswith((*_WORKPLACES, "Practitioner/")) or "|" in each for each in named - own):
+            return own
         now = micros_of(self._clock.now())
         known = self._kept.get((own, named))
         if known is not None and 0 <= now - known[0] < _KEPT_MICROS:
             return known[1]
-        found = await self._found(own, named, now)
+        found = await self._found(actor, named, now)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         self._kept[own, named] = now, found
         return found
 
-    async def _found(self, own: str, named: frozenset[str], now: int) -> frozenset[str]:
-        names = {own}
+    async def _found(self, actor: Actor, named: frozenset[str], now: int) -> frozenset[str]:
+        own = actor.fhir_user
+        names = {own, *actor.organizations, *await self._asserted(actor.organizations)} - {""}
         for role in await self._roles(own):
             if role.get("active") is not False and self._is_in_force(role.get("period"), now):
                 names |= {f"PractitionerRole/{role['id']}", *self._references(role, "practitioner", "organization")}
@@ -62,9 +65,20 @@ class RecordedAffiliations:
             for device in await self._read("Device", [own.removeprefix("Device/")]):
                 names |= {*self._references(device, "owner")}
         names |= await self._above([each for each in names if each.startswith("Organization/")])
+        if own.startswith("Practitioner/") and any("|" in each for each in named):
+            for person in await self._read("Practitioner", [own.removeprefix("Practitioner/")]):
+                names |= _numbers(person)
         for resource_type, key in (("Group", "member"), ("CareTeam", "participant")):
             names |= await self._teams(resource_type, key, names, named, now)
         return frozenset(names)
+
+    async def _asserted(self, organizations: frozenset[str]) -> set[str]:
+        """The organizations that carry the identifiers told."""
+        told = [each.rpartition("|") for each in sorted(organizations) if "|" in each][:_MOST]
+        if not told:
+            return set()
+        carries = OneOf("identifier", tuple(token_key(value, system) for system, _, value in told))
+        return {f"Organization/{each['id']}" for each in await self._find("Organization", carries)}
 
     async def _roles(self, own: str) -> list[Resource]:
         resource_type, _, name = own.partition("/")
@@ -73,16 +87,15 @@ class RecordedAffiliations:
         return await self._read("PractitionerRole", [name]) if resource_type == "PractitionerRole" else []
 
     async def _above(self, organizations: Sequence[str]) -> set[str]:
-        """The organizations and those they are part of."""
+        """The organizations and those they are part of, by reference and by identifier."""
         found: set[str] = set(organizations)
         pending = list(organizations)
         while pending and len(found) < _MOST:
             ids = [each.removeprefix("Organization/") for each in pending]
-            above = {
-                name for each in await self._read("Organization", ids) for name in self._references(each, "partOf")
-            }
+            read = await self._read("Organization", ids)
+            above = {name for each in read for name in self._references(each, "partOf")}
             pending = sorted(above - found)
-            found |= above
+            found |= above.union(*map(_numbers, read))
         return found
 
     async def _teams(self, resource_type: str, key: str, names: set[str], named: frozenset[str], now: int) -> set[str]:
@@ -126,3 +139,8 @@ class RecordedAffiliations:
     async def _find(self, resource_type: str, predicate: Predicate) -> list[Resource]:
         page = await self._records.find(collection(resource_type), predicate, limit=_MOST)
         return [decode(from_record(resource_type, each).body) for each in page.records]
+
+
+def _numbers(resource: Resource) -> set[str]:
+    """`system|value` of each identifier."""
+    return {f"{each.get('system', '')}|{each['value']}" for each in resource.get("identifier", ()) if "value" in each}

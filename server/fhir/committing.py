@@ -149,8 +149,12 @@ class Committing:
         return Written(prepared.stored, Status.UPDATED if change.standing.current else Status.CREATED)
 
     async def delete_all(self, context: Context, changes: Sequence[Change], acts: tuple[Act, ...] = ()) -> list[Stored]:
-        """The deletions, committed."""
-        made = [each for each in await self.writing.prepare(changes, self.now()) if isinstance(each, Prepared)]
+        """The deletions, committed; none of them where a rule refuses one."""
+        made: list[Prepared] = []
+        for each in await self.writing.prepare(changes, self.now()):
+            if isinstance(each, Problem):
+                raise each
+            made.append(each)
         if self.enforces_references:
             named = [(each.type, each.id) for each in changes]
             await check_unreferenced(self.records, named, dict.fromkeys(named))

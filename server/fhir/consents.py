@@ -28,7 +28,7 @@ from storage.ports import Cursor, Put, Record, Records
 from storage.query import EVERYTHING, Exists, Predicate
 
 _TOGETHER = 200
-_COMPILED = "compiled-with-roles"
+_COMPILED = "compiled-with-identifiers"
 _LINK = b'"link"'
 
 

@@ -49,6 +49,13 @@ _NORMATIVE = frozenset({
 })  # fmt: skip
 _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_MHD = "https://profiles.ihe.net/ITI/MHD/"
+_MHD_ACTORS = (
+    "DocumentRecipient",
+    "DocumentRecipient.Comprehensive",
+    "DocumentRecipient.UnContained",
+    "DocumentResponder",
+)
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
@@ -71,6 +78,8 @@ class Capabilities:
     registry: Callable[[], Registry]
     policies: Policies
     profiles: Mapping[str, Sequence[str]]
+    shares_documents: bool = False
+    """Whether a document registry is behind it (MHD)."""
 
     def full(self, base: str, *, is_normative: bool = False) -> Resource:
         registry = self.registry()
@@ -87,6 +96,7 @@ class Capabilities:
         }
         return {
             **_head("CapabilityStatement", "Weft", base),
+            **(_document_sharing() if self.shares_documents else {}),
             "fhirVersion": FHIR_VERSION,
             "format": [*(str(each) for each in Format), "json", "xml"],
             "patchFormat": list(PATCH_TYPES),
@@ -145,6 +155,13 @@ class Capabilities:
         else:
             chosen = [row for row in rows if row.is_on(resource_type) and row.levels - {Level.SYSTEM}]
         return [{"name": row.name[1:], "definition": row.definition} for row in chosen]
+
+
+def _document_sharing() -> dict[str, Any]:
+    return {
+        "instantiates": [f"{_MHD}CapabilityStatement/IHE.MHD.{actor}" for actor in _MHD_ACTORS],
+        "implementationGuide": [f"{_MHD}ImplementationGuide/ihe.iti.mhd"],
+    }
 
 
 def _oauth_uris(site: Site) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from server.fhir.stored import Stored
 from server.fhir.validation import Validation
 from server.fhir_rest import binary
 from server.fhir_rest.bodies import Bodies
+from server.fhir_rest.documents import DocumentReading
 from server.fhir_rest.formats import CONTROLS, Presentation, presentation
 from server.fhir_rest.noting import note
 from server.fhir_rest.patches import change_of
@@ -32,6 +33,7 @@ class Resources:
     repository: Repository
     bodies: Bodies
     validation: Validation
+    documents: DocumentReading
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -48,6 +50,8 @@ class Resources:
 
     async def read(self, call: Call) -> Answer:
         named = call.path
+        if named["type"] == "Binary" and (document := await self.documents.read(call)):
+            return document
         stored = await self.repository.read(call.context, named["type"], named["id"])
         return await self._version(call, stored)
 

@@ -15,6 +15,7 @@ from server.fhir.search.searcher import Searcher
 from server.fhir.validation import Validation
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.capability import Capabilities, Policies
+from server.fhir_rest.documents import DocumentReading, Documents, NoDocuments
 from server.fhir_rest.exporting import Exporting
 from server.fhir_rest.histories import Histories
 from server.fhir_rest.metadata import Metadata
@@ -22,7 +23,7 @@ from server.fhir_rest.operating import Operating
 from server.fhir_rest.resources import Resources
 from server.fhir_rest.routing import FhirRouter
 from server.fhir_rest.searching import Searching
-from server.fhir_rest.transactions import Bundles
+from server.fhir_rest.transactions import Bundles, NoProvide, Provide
 from server.http.surface import Endpoint
 from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
@@ -47,12 +48,15 @@ class FhirRest:
     longest: int
     most_entries: int
     exporting: Exporting
+    documents: Documents = NoDocuments()
+    provide: Provide = NoProvide()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         rows = self._resources()
         # The statement tells of bundles, and a bundle may ask for the statement.
         told = (*rows, *self._bundles(rows))
-        capabilities = Capabilities(told, self.catalogue, self.registry, self.policies, self.profiles)
+        shares_documents = not isinstance(self.documents, NoDocuments)
+        capabilities = Capabilities(told, self.catalogue, self.registry, self.policies, self.profiles, shares_documents)
         rows += Metadata(capabilities, self.answers, self.offload).endpoints()
         return (*rows, *self._bundles(rows), *self.exporting.endpoints())
 
@@ -62,8 +66,9 @@ class FhirRest:
 
     def _resources(self) -> tuple[Endpoint, ...]:
         bodies = Bodies(self.offload, self.longest)
+        documents = DocumentReading(self.documents, self.offload, self.longest)
         return (
-            *Resources(self.repository, bodies, self.validation).endpoints(),
+            *Resources(self.repository, bodies, self.validation, documents).endpoints(),
             *Histories(self.history, self.offload).endpoints(),
             *Searching(self.searcher, bodies, self.answers, self.offload).endpoints(),
             *Operating(self.catalogue, bodies, self.offload).endpoints(),
@@ -75,5 +80,5 @@ class FhirRest:
         bodies = Bodies(self.offload, self.longest)
         redaction = self.repository.reading.redaction
         return Bundles(
-            self.transactions, self.batches, bodies, inner, self.offload, self.most_entries, redaction
+            self.transactions, self.batches, bodies, inner, self.offload, self.most_entries, redaction, self.provide
         ).endpoints()

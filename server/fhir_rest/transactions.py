@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from server.fhir.bundle.answers import EntryAnswer, Prefer, response_bundle
 from server.fhir.bundle.batch import Batches
-from server.fhir.bundle.entries import all_sound, parse_bundle
+from server.fhir.bundle.entries import Entry, all_sound, parse_bundle
 from server.fhir.bundle.transaction import Transactions
 from server.fhir.collaborators import Redaction
+from server.fhir.json_form import Resource
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.formats import presentation
 from server.fhir_rest.pages import answer_bundle
@@ -22,6 +25,26 @@ from server.kernel.offload import Offload
 from server.kernel.problem import Problem
 
 
+class Provide(Protocol):
+    """Who takes the transactions that provide documents (MHD ITI-65)."""
+
+    def is_for(self, bundle: Resource) -> bool: ...
+
+    async def provide(self, context: Context, bundle: Resource, entries: Sequence[Entry]) -> list[EntryAnswer]:
+        """An answer for each entry; a `Problem` where the bundle is refused, and then nothing of it is kept."""
+        ...
+
+
+class NoProvide:
+    """Where there is no repository."""
+
+    def is_for(self, bundle: Resource) -> bool:
+        return False
+
+    async def provide(self, context: Context, bundle: Resource, entries: Sequence[Entry]) -> list[EntryAnswer]:
+        return []
+
+
 @dataclass(frozen=True, slots=True)
 class Bundles:
     """`most` entries of one bundle; `router` leads to all else this surface serves."""
@@ -33,6 +56,7 @@ class Bundles:
     offload: Offload
     most: int
     redaction: Redaction
+    documents: Provide
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (Endpoint("transaction", "POST", "/", "create", self.process, "R4 http.html#transaction"),)
@@ -42,7 +66,9 @@ class Bundles:
         bundle = await self.bodies.resource(call)
         kind, entries = await self.offload.cpu(parse_bundle, bundle, call.base, self.most)
         within = WithinBundle(self.router, call.base)
-        if kind == "transaction":
+        if kind == "transaction" and self.documents.is_for(bundle):
+            answers = await self.documents.provide(call.context, bundle, all_sound(entries))
+        elif kind == "transaction":
             answers = await self.transactions.run(
                 call.context, all_sound(entries), within.perform, is_safe=within.is_safe
             )

@@ -1,6 +1,7 @@
 """HTTP/1.1 on a socket, with bounds that uvicorn leaves open: how long a request's head may be and may take.
 
 Without them one client could fill memory with an endless header, or hold connections by sending heads byte by byte.
+Requests carry in their scope which certificate the client showed, and the address of the socket itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.http.client_certificate import CLIENT_CERTIFICATE, SOCKET_PEER
 from server.http.coalescing import CoalescingTransport
 
 HEAD_BYTES = 64 << 10
@@ -25,9 +27,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._within_head = True
         self._head_received = 0
         self._deadline: TimerHandle | None = None
+        self._extensions: dict[str, Any] = {}
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(CoalescingTransport(cast(Transport, transport), self.loop))
+        self._extensions = {SOCKET_PEER: self.client[0]} if self.client else {}
+        connection = transport.get_extra_info("ssl_object")
+        if connection is not None and (certificate := connection.getpeercert(binary_form=True)):
+            self._extensions[CLIENT_CERTIFICATE] = certificate
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast(dict[str, Any], self.scope)["extensions"] = self._extensions
         self._within_head = True
         self._head_received = 0
         if self._deadline is None:

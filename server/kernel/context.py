@@ -53,6 +53,8 @@ class Actor:
     """Id of the authorization (never of a token) for the audit trail."""
     break_glass: str = ""
     """The reason stated for emergency access; goes with the purpose BTG."""
+    organizations: frozenset[str] = frozenset()
+    """For whom it asks, and who it is, as others assert: `Organization/5`, or identifiers `system|value`."""
 
     @cached_property
     def _hash(self) -> int:

@@ -30,10 +30,17 @@ class Hosts:
     def parse(text: str) -> Hosts:
         return Hosts(frozenset(each.strip().lower() for each in text.split(",") if each.strip()))
 
+    def is_listed(self, endpoint: str) -> bool:
+        """Whether its host is one of those named, by an address of HTTP; nothing is looked up."""
+        try:
+            host, port = _place(endpoint)
+        except ValueError:
+            return False
+        return endpoint.startswith(("http://", "https://")) and self._lists(host, port)
+
     async def address(self, endpoint: str) -> str | None:
         """The address to connect to; `None` for a listed host, which is looked up as usual."""
-        parts = urlsplit(endpoint)
-        host, port = (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = _place(endpoint)
         if self._lists(host, port):
             return None
         try:
@@ -48,6 +55,11 @@ class Hosts:
     def _lists(self, host: str, port: int) -> bool:
         domains = {"*" + host[place:] for place, letter in enumerate(host) if letter == "."}
         return bool(self.listed & ({host, f"{host}:{port}"} | domains))
+
+
+def _place(endpoint: str) -> tuple[str, int]:
+    parts = urlsplit(endpoint)
+    return (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _is_public(address: str) -> bool:

@@ -20,15 +20,29 @@ class Note(NamedTuple):
     """Short facts of the object without content: `version 3`, `120 instances`."""
 
 
+class Failure(NamedTuple):
+    """One thing of an act that came to nothing, where the answer as a whole is no refusal."""
+
+    code: str
+    """Of its dialect: `XDSUnknownRepositoryId`."""
+    reference: str = ""
+    """What was asked for, as in a note."""
+    detail: str = ""
+
+
 class Trail:
     """Facts of one request, in the order they came; empty for requests that touch no patient data."""
 
-    __slots__ = ("act", "consents", "hidden", "is_kept", "notes", "patients", "query", "reason")
+    __slots__ = ("act", "consents", "failures", "hidden", "is_kept", "notes", "numbers", "patients", "query", "reason")
 
     def __init__(self) -> None:
         self.notes: list[Note] = []
         self.patients: dict[str, None] = {}
         """`Patient/3`: whose data an answer of many holds, where each single object would be too much to note."""
+        self.numbers: dict[str, str] = {}
+        """How the request named a patient (`123^^^&1.2.3&ISO`), by `Patient/3`, or by "" where nobody is known so."""
+        self.failures: list[Failure] = []
+        """What was asked for and could not be done; it has an event of its own."""
         self.query = ""
         """The raw query where it was sent in a body; else the surface knows it."""
         self.hidden: dict[str, int] = {}
@@ -60,6 +74,12 @@ class Trail:
         for each in patients:
             self.patients[each] = None
 
+    def number(self, patient: str, number: str) -> None:
+        self.numbers[patient] = number
+
+    def fail(self, code: str, reference: str = "", detail: str = "") -> None:
+        self.failures.append(Failure(code, reference, detail))
+
     def keep(self) -> None:
         self.is_kept = True
 
@@ -88,6 +108,12 @@ class _Silent(Trail):
         """Kept nowhere."""
 
     def touch(self, patients: Iterable[str]) -> None:
+        """Kept nowhere."""
+
+    def number(self, patient: str, number: str) -> None:
+        """Kept nowhere."""
+
+    def fail(self, code: str, reference: str = "", detail: str = "") -> None:
         """Kept nowhere."""
 
     def keep(self) -> None:

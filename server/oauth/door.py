@@ -7,15 +7,14 @@ cookies of the pages open nothing here. `leave` waits until the event is recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from server.access.roles import AUDITOR, EMERGENCY
-from server.audit.acts import AUDIT_USED, ELSEWHERE, About, Pattern, pattern_of
-from server.audit.codes import LOGIN, REFUSED_INPUT, SECURITY_ALERT, USER_AUTHENTICATION
-from server.audit.event import Event
-from server.audit.folding import Folds, Strangers
-from server.audit.telling import Deed, decision_of, events_of
+from server.audit.acts import AUDIT_USED, ELSEWHERE, REFUSED, About, Pattern, pattern_of
+from server.audit.doorstep import Doorstep, ReliedOn
+from server.audit.folding import Folds
+from server.audit.telling import Deed, events_of
 from server.audit.writes import Recording
 from server.http.surface import Answer, Call, Endpoint
 from server.kernel.clock import MINUTE, Clock, micros
@@ -30,10 +29,8 @@ _AUDIT_EVENT = "AuditEvent"
 _MOST_BEHIND = 100
 """Requests at once that are known not to see the newest events."""
 
-REFUSED_INPUT_PATTERN = Pattern(SECURITY_ALERT, REFUSED_INPUT, "E", About.DATA)
 _BEHIND = '199 weft "the newest events cannot be searched yet"'
 _EVERY = 15.0
-_MOST_ASKED = 20
 _IN_PART = 202
 """Of a store: some instances were refused (PS3.18 10.5.3)."""
 _HOSTILE = frozenset({Kind.TOO_LARGE})
@@ -45,12 +42,6 @@ class Tokens(Protocol):
 
     async def authenticate(self, token: str) -> Access:
         """`UNAUTHENTICATED`, whatever is wrong with it."""
-        ...
-
-
-class ReliedOn(Protocol):
-    async def __call__(self, patient: str) -> Iterable[str]:
-        """`Consent/4`: those in force for a patient."""
         ...
 
 
@@ -73,7 +64,8 @@ class SmartDoor:
         relied_on: ReliedOn | None = None,
     ) -> None:
         """`catch_up` is awaited before an auditor's search; `relied_on` tells what a decision by consent rests on."""
-        self._relied_on = relied_on
+        self.step = Doorstep(recorder, clock, relied_on)
+        """Shared with the doors of other dialects."""
         self._bearer = bearer
         self._catch_up = catch_up
         self._recorder = recorder
@@ -81,7 +73,6 @@ class SmartDoor:
         self._missing = {"WWW-Authenticate": f'Bearer realm="{realm}"'}
         self._invalid = {"WWW-Authenticate": f'Bearer realm="{realm}", error="invalid_token"'}
         self._streams = Folds()
-        self._strangers = Strangers()
         self._behind: set[str] = set()
         """Requests for events that will not see the newest."""
 
@@ -98,7 +89,7 @@ class SmartDoor:
         except Problem as problem:
             if problem.kind is not Kind.UNAUTHENTICATED:
                 raise
-            await self._stranger(request_id, peer)
+            await self.step.stranger(request_id, peer, "invalid_token")
             raise Problem(problem.kind, problem.text, problem.issues, headers=self._invalid) from None
         if call.path.get("type") == _AUDIT_EVENT and AUDITOR in access.actor.roles:
             await self._look_up(request_id)
@@ -111,17 +102,10 @@ class SmartDoor:
         if pattern is None:
             return
         self._warn(call, outcome)
-        if call.context.trail.hidden:
-            await self._rely(call.context.trail)
-        at = micros(self._clock)
         if pattern.about is About.STUDY and pattern.action == "R" and call.context.purpose != EMERGENCY:
-            await self._stream(at, call, pattern, outcome)
+            await self._stream(micros(self._clock), call, pattern, outcome)
             return
-        deed = _deed(call, pattern, outcome)
-        if pattern.is_write and call.context.trail.is_kept and not deed.outcome:
-            await self._recorder.record(decision_of(at, call.context, deed))
-            return
-        await self._recorder.record(events_of(at, call.context, deed))
+        await self.step.tell(call.context, _deed(call, pattern, outcome))
 
     async def _look_up(self, request_id: str) -> None:
         """Before an auditor's request; one that cannot see the newest events will say so."""
@@ -134,15 +118,6 @@ class SmartDoor:
             if isinstance(outcome, Answer):
                 outcome.headers.append(("Warning", _BEHIND))
 
-    async def _rely(self, trail: Trail) -> None:
-        """Something was held back: by which consents, as far as it is known whose it was."""
-        if self._relied_on is None or trail.consents:
-            return
-        patients = dict.fromkeys([*trail.patients, *(patient for note in trail.notes for patient in note.patients)])
-        for patient in list(patients)[:_MOST_ASKED]:
-            for consent in await self._relied_on(patient):
-                trail.rely(consent)
-
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """A worker: tells of folds that are over, and in the end of all."""
         try:
@@ -153,11 +128,13 @@ class SmartDoor:
             await self.settle(micros(self._clock) + MINUTE)
 
     async def settle(self, at: int) -> None:
-        await self._recorder.record([*self._streams.ended(at), *self._strangers.ended(at)])
+        await self._recorder.record([*self._streams.ended(at), *self.step.ended(at)])
 
     async def _stream(self, at: int, call: Call, pattern: Pattern, outcome: Answer | Problem) -> None:
         """A viewer asks for hundreds of frames of one study: one event a minute tells of them."""
         context = call.context
+        if context.trail.hidden:
+            await self.step.rely(context.trail)
         failed = outcome.kind if isinstance(outcome, Problem) else None
         key = (context.actor.id, context.actor.session, study_of(call), pattern.subtype, context.purpose, failed)
         if not context.trail.hidden and self._streams.covers((*key, context.peer), at):
@@ -165,14 +142,6 @@ class SmartDoor:
         events = events_of(at, context, _deed(call, pattern, outcome))
         await self._recorder.record(events)
         self._streams.begin((*key, context.peer), events[0])
-
-    async def _stranger(self, request_id: str, peer: str) -> None:
-        """A token that opens nothing; who tries many is told of once a minute, and so are all beyond the limit."""
-        at = micros(self._clock)
-        event = Event(
-            USER_AUTHENTICATION, LOGIN, "E", at, outcome=4, outcome_text="invalid_token", request=request_id, peer=peer
-        )
-        await self._strangers.tell(self._recorder, event)
 
 
 def _deed(call: Call, pattern: Pattern, outcome: Answer | Problem) -> Deed:
@@ -188,6 +157,6 @@ def _deed(call: Call, pattern: Pattern, outcome: Answer | Problem) -> Deed:
         text = "refused in whole or in part" if is_refused else ""
         return Deed(pattern, subject, query, 4 if is_refused else 0, text, patients)
     if outcome.kind in _HOSTILE:
-        pattern, subject = REFUSED_INPUT_PATTERN, subject_of(call, REFUSED_INPUT_PATTERN)
+        pattern, subject = REFUSED, subject_of(call, REFUSED)
     grade = 8 if outcome.kind in _SERIOUS else 4
     return Deed(pattern, subject, query, grade, outcome.kind.value, patients)

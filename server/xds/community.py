@@ -52,6 +52,11 @@ class Community:
         """Of the regional index: keyed digests of institution, citizen and examination number."""
         return f"{self.root}.6"
 
+    @property
+    def local_patient_authority(self) -> str:
+        """Of patient numbers whose issuer no image and no institution tells."""
+        return f"{self.root}.7"
+
 
 async def open_community(records: Records, root: str = "", patient_authority: str = "") -> Community:
     """`root` and `patient_authority` are OIDs from the settings; empty ones are made or follow from the root."""

@@ -181,3 +181,5 @@ class Submission:
     documents: tuple[DocumentEntry, ...] = ()
     folders: tuple[Folder, ...] = ()
     associations: tuple[Association, ...] = ()
+    unsaved: tuple[str, ...] = ()
+    """Ids of objects that carried what these values have no place for, such as a classification of another profile."""

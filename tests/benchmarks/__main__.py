@@ -6,6 +6,7 @@ compare orthanc.json weft.json
 qido-scale
 fhir-load BUNDLES | fhir-serve | fhir-scale
 access
+xds
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.benchmarks.load import Target
 from tests.benchmarks.measure import Plan, measure
 from tests.benchmarks.report import Run, compare
 from tests.benchmarks.scale import SIZES, qido_scale
+from tests.benchmarks.xds import DOCUMENTS, xds
 from tests.e2e.running import Place, running
 
 
@@ -35,18 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
             for run in runs:
                 _print([run.label, *run.lines()])
             _print(compare(*runs[:2]))
-        case "fhir-load":
-            _print(fhir.fhir_load(given.bundles))
-        case "fhir-serve":
-            _print(fhir.fhir_serve(given.seconds))
-        case "fhir-scale":
-            runs = fhir.fhir_scale(tuple(given.sizes), given.seconds)
-            for run in runs:
-                _print([run.label, *run.lines()])
-            _print(compare(*runs[:2]))
+        case command if command.startswith("fhir-"):
+            _fhir(command, given)
         case "access":
             site = Site(given.patients, studies=given.studies, slices=given.slices)
             _print(access(site, given.rounds, given.seconds, given.only, may_use_wrk=not given.no_wrk))
+        case "xds":
+            _print(xds(given.folder, given.documents, given.seconds))
         case "local":
             with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
                 place = Place("local", Path(given.data) if given.data else Path(folder))
@@ -55,6 +52,19 @@ def main(arguments: list[str] | None = None) -> int:
         case _:
             _measure(given, given.base_url, given.pid)
     return 0
+
+
+def _fhir(command: str, given: argparse.Namespace) -> None:
+    match command:
+        case "fhir-load":
+            _print(fhir.fhir_load(given.bundles))
+        case "fhir-serve":
+            _print(fhir.fhir_serve(given.seconds))
+        case _:
+            runs = fhir.fhir_scale(tuple(given.sizes), given.seconds)
+            for run in runs:
+                _print([run.label, *run.lines()])
+            _print(compare(*runs[:2]))
 
 
 def _measure(given: argparse.Namespace, base_url: str, pid: int) -> None:
@@ -107,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     guarded.add_argument("--seconds", type=float, default=3.0, help="for each case")
     guarded.add_argument("--no-wrk", action="store_true")
     guarded.add_argument("--only", default="", help="cases whose name has this in it")
+    registry = commands.add_parser("xds", help="stored queries over a large document registry")
+    registry.add_argument("--folder", type=Path, help="keep the registry here")
+    registry.add_argument("--documents", type=int, default=DOCUMENTS)
+    registry.add_argument("--seconds", type=float, default=5.0, help="for each case")
     return parser
 
 

@@ -17,9 +17,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from tests.benchmarks.wire import Answer, Connection
+
+T = TypeVar("T")
 
 _SCRIPT = """
 local paths, place = {}, 0
@@ -90,6 +93,18 @@ class Target:
 
         return self._threads(iter(bodies), post, clients)
 
+    def posts(
+        self, path: str, bodies: Sequence[bytes], headers: Mapping[str, str], clients: int, seconds: float
+    ) -> Load:
+        """The bodies in turn, over and over, for so long; an answer in which an error stands is wrong."""
+        path, named = self.url.path + path, {**self.headers, **headers}
+
+        def post(connection: Connection, body: bytes) -> tuple[int, bool]:
+            answer = connection.request("POST", path, named, body, keep=True)
+            return answer.length, answer.status == 200 and b"RegistryError" not in (answer.body or b"")
+
+        return self._threads(_round_robin(bodies, time.perf_counter() + seconds), post, clients)
+
     def _headers(self, accept: str) -> dict[str, str]:
         return {**self.headers, "Accept": accept}
 
@@ -149,8 +164,8 @@ class Target:
         return Load(**{"octets" if key == "bytes" else key: value for key, value in told.items()})
 
 
-def _round_robin(paths: Sequence[str], end: float) -> Iterator[str]:
+def _round_robin(jobs: Sequence[T], end: float) -> Iterator[T]:
     place = 0
     while time.perf_counter() < end:
-        yield paths[place % len(paths)]
+        yield jobs[place % len(jobs)]
         place += 1

@@ -22,6 +22,7 @@ from server.archive.remove import Remover
 from server.archive.retrieve import Retriever
 from server.archive.store import Store
 from server.bridge.imaging_study import resource_id
+from server.bridge.manifest_announcing import announcement
 from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.dicomweb import problems
@@ -38,7 +39,7 @@ from server.fhir.repository import Repository
 from server.fhir.rules import RuleSet
 from server.fhir.search.searcher import Searcher
 from server.fhir.series_labels import INLINE_LABEL, SeriesLabels
-from server.fhir.writing import Writing
+from server.fhir.writing import Rules, Writing
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
 from server.http.surface import Answer, Call, Endpoint
@@ -109,19 +110,22 @@ class Got:
 class ImagingWorld:
     """`run` works in the loop of the archive the records came from."""
 
-    def __init__(self, records: Records, folder: Path, offload: Offload, site: Site | None = None) -> None:
+    def __init__(
+        self, records: Records, folder: Path, offload: Offload, site: Site | None = None, rules: Sequence[Rules] = ()
+    ) -> None:
         self.records, self.offload, self.clock = records, offload, StillClock()
         self.access = AccessPoint(Consents(records, self.clock, site))
         indexer = Indexer(Registry([each for each in resources() if each["resourceType"] == "SearchParameter"]))
         self.searcher = searcher = Searcher(
             records, self.access, lambda: indexer.registry, lambda: Reading(self.clock.now(), UTC), bytes(32)
         )
-        rules = RuleSet((ConsentRules(records), SeriesLabels(indexer.keys)))
-        writing = Writing(offload, Unchecked(), indexer, rules)
+        all_rules = RuleSet((ConsentRules(records), SeriesLabels(indexer.keys), *rules))
+        writing = Writing(offload, Unchecked(), indexer, all_rules)
         self.repository = Repository(records, self.access, self.clock, offload, writing, searcher)
+        self.transactions = Transactions(self.repository, read_patch)
         reconciler = Reconciler(
-            records, self.repository, Transactions(self.repository, read_patch), offload, self.clock, UTC, BASE,
-            requires_token=True,
+            records, self.repository, self.transactions, offload, self.clock, UTC, BASE, requires_token=True,
+            announce=announcement if rules else None,
         )  # fmt: skip
         self.bridge = Worker(records, reconciler, self.clock)
         (folder / "blobs").mkdir(exist_ok=True)

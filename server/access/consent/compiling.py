@@ -124,8 +124,14 @@ class Compiler:
             codes = {coding.get("code") for coding in each["role"].get("coding", ())}
             if codes.isdisjoint(_RECIPIENTS):
                 raise _Flaw("an actor that is no recipient")
-            found.append(self._known(each["reference"], "an actor"))
+            found += self._names(each["reference"])
         return tuple(sorted(set(found)))
+
+    def _names(self, reference: Json) -> list[str]:
+        """By reference, and by identifier (`system|value`), for those of whom no resource is here."""
+        identifier = reference.get("identifier", {})
+        named = [f"{identifier.get('system', '')}|{identifier['value']}"] if identifier.get("value") else []
+        return [*named, self._known(reference, "an actor")] if "reference" in reference or not named else named
 
     def _data(self, sent: Json) -> tuple[Datum, ...] | None:
         if "data" not in sent:

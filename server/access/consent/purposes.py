@@ -32,6 +32,11 @@ _BELOW: Mapping[str, tuple[str, ...]] = {
 _ABOVE = {code: above for above, codes in _BELOW.items() for code in codes}
 
 
+def is_known(purpose: str) -> bool:
+    """Whether it is one of ActReason's."""
+    return purpose in _ABOVE
+
+
 @cache
 def with_wider(purpose: str) -> frozenset[str]:
     """The purpose and all that cover it; a code of another vocabulary is covered by itself alone."""

@@ -10,10 +10,11 @@ from http import HTTPStatus
 
 import msgspec
 
+from profiles.findings import Severity
 from server.fhir.json_form import encode
-from server.fhir.outcome import informational, of_problem
+from server.fhir.outcome import informational, of_issues, of_problem
 from server.fhir.stored import Stored
-from server.kernel.problem import Problem
+from server.kernel.problem import Issue, Problem
 
 
 class Prefer(StrEnum):
@@ -36,6 +37,9 @@ class EntryAnswer:
     problem: Problem | None = None
     is_withheld: bool = False
     """What was written may not be shown to who wrote it."""
+    location: str = ""
+    """Where what was created can be read, if no version of it is kept: `Binary/3`."""
+    warnings: tuple[Issue, ...] = ()
 
     @property
     def has_location(self) -> bool:
@@ -58,6 +62,8 @@ def _entry(answer: EntryAnswer, base: str, prefer: Prefer, status_of: StatusOf) 
     status = status_of(answer.problem) if answer.problem else answer.status
     response = {"status": f"{status} {_phrase(status)}".rstrip()}
     stored, body = answer.stored, answer.body
+    if answer.location:
+        response["location"] = f"{base}/{answer.location}"
     if stored is not None:
         if answer.has_location:
             response["location"] = f"{base}/{stored.versioned}"
@@ -77,6 +83,8 @@ def _response(response: dict[str, str], answer: EntryAnswer, prefer: Prefer) -> 
     text = msgspec.json.encode(response)
     if answer.problem is not None:
         outcome = encode(of_problem(answer.problem))
+    elif answer.warnings:
+        outcome = encode(of_issues(answer.warnings, Severity.WARNING, "processing"))
     elif prefer is Prefer.OUTCOME and answer.stored is not None:
         outcome = encode(informational("Done."))
     else:

@@ -27,6 +27,8 @@ class Chain:
 
     link: Parameter
     ends: tuple[tuple[str, Clause], ...]
+    contained: Filter | None = None
+    """What tells of contained resources, where a parameter of the type itself does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,8 @@ class Compiler:
         match asked:
             case Filter():
                 return await self._filter(resource_type, asked)
-            case Chain(link, ends):
-                await self._scope.permit_some([target for target, _ in ends])
-                return Any(tuple([await self._chain(resource_type, link, target, end) for target, end in ends]))
+            case Chain():
+                return await self._chained(resource_type, asked)
             case Has(source, link, end):
                 return await self._has(resource_type, source, link, end)
             case Listed(lists):
@@ -64,7 +63,18 @@ class Compiler:
         if len(met) > 1:
             raise invalid(f"The id in {code} is one of several types; write Type/id.", code)
 
-    async def _chain(self, resource_type: str, link: Parameter, target: str, end: Clause) -> Predicate:
+    async def _chained(self, resource_type: str, asked: Chain) -> Predicate:
+        await self._scope.permit_some([target for target, _ in asked.ends])
+        is_told = asked.contained is not None
+        found = [await self._chain(resource_type, asked.link, *each, is_told=is_told) for each in asked.ends]
+        if asked.contained is not None:
+            found.append(await self._filter(resource_type, asked.contained))
+        return Any(tuple(found))
+
+    async def _chain(
+        self, resource_type: str, link: Parameter, target: str, end: Clause, *, is_told: bool = False
+    ) -> Predicate:
+        """`is_told`: contained resources need not be looked into."""
         inner = await self._one(target, end)
         if inner == NOTHING:
             return NOTHING
@@ -72,8 +82,10 @@ class Compiler:
         names = [f"{target}/{each}" for each in ids]
         if ids and self._scope.registry.find(target, "url") is not None:
             names += await self._scope.values(target, "url", inner, self._limits.inner)
-        contained = await self._containers.holding(resource_type, link, target, inner)
         found = refers(link, target, names)
+        if is_told:
+            return found
+        contained = await self._containers.holding(resource_type, link, target, inner)
         return found if contained == NOTHING else Any((found, contained))
 
     async def _has(self, resource_type: str, source: str, link: Parameter, end: Clause) -> Predicate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.fhir.index.parameters import Parameter
 from server.fhir.index.registry import Registry
@@ -49,10 +49,11 @@ class Conditions:
         if colon and not modifier:
             raise invalid(f"The parameter {shown(name)} has a colon without a modifier.", name)
         if dot:
-            return self._chain(parameter, modifier or None, rest, values, depth)
+            chain = self._chain(parameter, modifier or None, rest, values, depth)
+            return replace(chain, contained=self._contained(resource_type, f"{code}.{rest}", values))
         return Filter(parameter, modifier or None, values)
 
-    def _chain(self, link: Parameter, target: str | None, rest: str, values: tuple[str, ...], depth: int) -> Clause:
+    def _chain(self, link: Parameter, target: str | None, rest: str, values: tuple[str, ...], depth: int) -> Chain:
         """Every type the link may lead to and that knows the rest; a type that is named has to know it."""
         if link.type != "reference":
             raise invalid(f"{shown(link.code)} is no reference, so nothing can be chained to it.", link.code)
@@ -65,6 +66,12 @@ class Conditions:
         if not ends:
             raise invalid(f"No type that {shown(link.code)} refers to has a parameter {shown(rest)}.", link.code)
         return Chain(link, ends)
+
+    def _contained(self, resource_type: str, name: str, values: tuple[str, ...]) -> Filter | None:
+        """A parameter named like the chain has what contained resources would tell."""
+        code, _, modifier = name.partition(":")
+        parameter = self.registry.find(resource_type, code)
+        return Filter(parameter, modifier or None, values) if parameter else None
 
     def _end(self, target: str, rest: str, values: tuple[str, ...], depth: int, choice: int) -> Clause | None:
         """Of several possible targets those for which the rest makes no sense are passed over."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from server.audit import security_events as security
-from server.audit.acts import AUDIT_USED, pattern_of
+from server.audit.acts import AUDIT_USED, TRANSACTIONS, pattern_of
 from server.audit.alerts import AlertLimits, Alerts
+from server.audit.entities import document_detail
 from server.audit.event import Entity, Event
 from server.audit.security_events import Changed
 from server.audit.telling import Deed, event_of, events_of
@@ -30,6 +31,51 @@ def read(name: str, *notes: tuple[str, tuple[str, ...], str], query: str = "", *
 def written(interaction: str, reference: str, detail: str = "", actor: Actor = NURSE) -> list[Event]:
     log = Remembered()
     RecordedWrites(log, Clock()).acts(context(actor), [Write(interaction, reference, ("Patient/3",), detail)])
+    return log.events
+
+
+CX = "42^^^&1.3.6.1.4.1.21367.13.20.3000&ISO"
+SPEAKING = Actor(
+    "xua|<dr-a@https://idp.example>|",
+    "Dr A",
+    (),
+    frozenset({"radiologist"}),
+    user="<dr-a@https://idp.example>",
+    client="north",
+    session="saml:_a1",
+)
+"""For whom an assertion speaks, which a node passed on."""
+STORED_QUERY = (
+    '<query:AdhocQueryRequest xmlns:query="urn:q"><rim:AdhocQuery xmlns:rim="urn:r" '
+    'id="urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"/></query:AdhocQueryRequest>'
+)
+
+
+def transaction(
+    name: str, *given: str, failed: str = "", query: str = "", actor: Actor = SPEAKING, detail: str = ""
+) -> list[Event]:
+    """What the door tells of an IHE transaction about one patient."""
+    asked = context(actor)
+    for each in given:
+        asked.trail.add(each, ("Patient/3",), detail)
+    asked.trail.touch(["Patient/3"])
+    asked.trail.number("Patient/3", CX)
+    if failed:
+        asked.trail.fail("XDSDocumentUniqueIdError", failed, detail)
+    return events_of(AT, asked, Deed(TRANSACTIONS[name], "", query))
+
+
+def unknown_patient() -> list[Event]:
+    asked = context(BACKEND)
+    asked.trail.number("", CX)
+    asked.trail.fail("XDSUnknownPatientId")
+    return events_of(AT, asked, Deed(TRANSACTIONS["ITI-18"], "", STORED_QUERY))
+
+
+def registered(name: str, reference: str) -> list[Event]:
+    log, asked = Remembered(), context(SPEAKING)
+    asked.trail.number("Patient/3", CX)
+    RecordedWrites(log, Clock()).acts(asked, [Write(name, reference, ("Patient/3",))])
     return log.events
 
 
@@ -70,6 +116,14 @@ def samples() -> dict[str, list[Event]]:
         "P14": read("wado.study.metadata", (STUDY, ("Patient/3",), "120 instances")),
         "P15": written("store", STUDY, "32 instances", BACKEND),
         "P16": written("remove", STUDY, "study"),
+        "P18": transaction("ITI-18", query=STORED_QUERY),
+        "P18-unknown": unknown_patient(),
+        "P19": transaction("ITI-43", "1.2.3.9", failed="1.2.3.10", detail=document_detail("1.2.3", "urn:oid:1.2")),
+        "P20": registered("ITI-42", "1.2.3.1"),
+        "P20-update": registered("ITI-57", "1.2.3.2"),
+        "P20-removed": registered("ITI-62", "urn:uuid:a6e06ca8-0c75-4064-9e5c-88b9045a9ab6"),
+        "P20-feed": registered("ITI-8", "Patient/3"),
+        "P21": transaction("RAD-69", STUDY, detail="12 instances", actor=BACKEND),
         "P22": [security.signed_in(AT, WHO, ("pwd", "otp"))],
         "P23": [security.sign_in_failed(AT, security.unknown("nobody", b"k" * 32, "10.0.0.9"), "password")],
         "P24": [security.signed_out(AT, WHO, "administrator", ended_by="admin1")],

@@ -1,0 +1,151 @@
+"""Deals with announced manifests, behind everything else: one at a time, once a study has been quiet for a moment.
+
+Publishing can wait where storing cannot. While studies flood in, the worker rests three times as long as it works, so
+that it has never more than a quarter of a processor; at other times as long as it works. An announcement is taken on
+lease before the work and removed after it at the version it had: a change in between leaves it there, and a process
+that dies leaves it to the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from server.archive.outbox import OUTBOX as BRIDGE
+from server.bridge.manifest_announcing import OUTBOX, WAITING, announce_all
+from server.bridge.manifests import Manifests
+from server.kernel.clock import Clock
+from server.kernel.problem import Kind, Problem
+from storage.errors import StoreUnavailable, VersionConflict
+from storage.ports import Delete, Put, Record, Records
+from storage.query import EVERYTHING
+
+QUIET = timedelta(seconds=1)
+"""An announcement that has not changed for so long is dealt with."""
+LONGEST_WAIT = timedelta(seconds=30)
+POLL = timedelta(seconds=1)
+LEASE = timedelta(seconds=120)
+_PAGE = 500
+_MOST_FAILURES = 5
+_REST_IN_FLOOD, _REST = 3, 1
+
+_log = logging.getLogger("weft.bridge")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An announcement as this process knows it."""
+
+    version: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(slots=True)
+class ManifestWorker:
+    """Runs for as long as the server does."""
+
+    records: Records
+    manifests: Manifests
+    clock: Clock
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Until cancelled; a store that cannot be reached is tried again."""
+        is_complete = False
+        while True:
+            try:
+                if not is_complete:
+                    where = self.manifests.where
+                    await announce_all(self.records, f"{where.url} {where.location}")
+                    is_complete = True
+                await asyncio.sleep(POLL.total_seconds())
+                await self.look()
+            except StoreUnavailable as error:
+                _log.warning("manifests cannot reach the store: %s", error)
+                await asyncio.sleep(POLL.total_seconds())
+
+    async def drain(self) -> int:
+        """Everything announced so far, without waiting for quiet or resting; gives how many studies that were."""
+        count = 0
+        while found := (await self.records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records:
+            free = [each for each in found if not _is_leased(each, self.clock.now())]
+            if not free:
+                break
+            for each in free:
+                await self._deal_with(each)
+            count += len(free)
+        return count
+
+    async def look(self) -> None:
+        """Deals with what has been quiet for long enough, or has waited too long."""
+        now = self.clock.now()
+        found = (await self.records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records
+        there = {each.id for each in found}
+        self._seen = {uid: seen for uid, seen in self._seen.items() if uid in there}
+        for each in [each for each in found if self._is_due(each, now)]:
+            began = monotonic()
+            await self._deal_with(each)
+            rest = _REST_IN_FLOOD if await self._is_flooded() else _REST
+            await asyncio.sleep(rest * (monotonic() - began))
+
+    async def _is_flooded(self) -> bool:
+        return await self.records.count(BRIDGE, EVERYTHING, at_most=1) > 0
+
+    def _is_due(self, record: Record, now: datetime) -> bool:
+        seen = self._seen.setdefault(record.id, _Seen(record.version, now, now))
+        if seen.version != record.version:
+            seen.version, seen.last = record.version, now
+        if _is_leased(record, now):
+            return False
+        return now - seen.last >= QUIET or now - seen.first >= LONGEST_WAIT
+
+    async def _deal_with(self, record: Record) -> None:
+        uid = record.id
+        lease = f"{(self.clock.now() + LEASE).timestamp():.3f}".encode()
+        try:
+            (version,) = await self.records.commit([Put(OUTBOX, uid, lease, expected=record.version)])
+        except VersionConflict:
+            return
+        is_done = await self._is_dealt_with(uid)
+        self._seen.pop(uid, None)
+        act = Delete(OUTBOX, uid, version) if is_done else Put(OUTBOX, uid, WAITING, expected=version)
+        try:
+            await self.records.commit([act])
+        except VersionConflict:
+            return
+
+    async def _is_dealt_with(self, uid: str) -> bool:
+        """Whether nothing remains to be done, or nothing that trying again would help."""
+        try:
+            await self.manifests.reconcile(uid)
+        except VersionConflict:
+            return False
+        except StoreUnavailable:
+            raise
+        except Problem as problem:
+            _log.error("a manifest could not be published: %s", problem)
+            return problem.kind not in (Kind.BUSY, Kind.UNAVAILABLE, Kind.CONFLICT) or self._has_failed_enough(uid)
+        except Exception:
+            _log.exception("fault while publishing a manifest")
+            return self._has_failed_enough(uid)
+        self._failures.pop(uid, None)
+        return True
+
+    def _has_failed_enough(self, uid: str) -> bool:
+        """Counts one more failure."""
+        self._failures[uid] = self._failures.get(uid, 0) + 1
+        if self._failures[uid] < _MOST_FAILURES:
+            return False
+        del self._failures[uid]
+        return True
+
+
+def _is_leased(record: Record, now: datetime) -> bool:
+    if record.body == WAITING:
+        return False
+    return datetime.fromtimestamp(float(record.body), UTC) > now

@@ -1,0 +1,230 @@
+"""Puts the regional side together: who is who, the registry and its repository, manifests, and the transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from server.access.consent.source import Consents
+from server.access.decision import AccessPoint
+from server.access.imaging import ImagingAccess
+from server.archive.frame_coder import FrameCoder
+from server.archive.recode import Recoder
+from server.archive.retrieve import Retriever
+from server.audit.writes import Writes
+from server.bridge.manifest_access import ManifestAccess
+from server.bridge.manifest_announcing import ManifestAnnouncements
+from server.bridge.manifest_codes import ManifestCodes
+from server.bridge.manifest_document import Whereabouts
+from server.bridge.manifest_entry import Setting
+from server.bridge.manifest_source import Sources
+from server.bridge.manifest_worker import ManifestWorker
+from server.bridge.manifests import Manifests
+from server.fhir.index.bases import Bases
+from server.fhir.services import FhirServices
+from server.fhir.writing import Rules
+from server.groundwork import Groundwork
+from server.http.client_certificate import ClientCertificates
+from server.ihe.directory import RecordedDirectory
+from server.ihe.door import SoapDoor
+from server.ihe.imaging import ImagingSource
+from server.ihe.imaging_staging import Staging
+from server.ihe.registry import RegistryRows
+from server.ihe.repository import RepositoryRows
+from server.ihe.spoken import Spoken
+from server.kernel import supervision
+from server.kernel.clock import Clock
+from server.kernel.hosts import Hosts
+from server.mpi.blocking import BlockRules
+from server.mpi.institutions import Institutions
+from server.mpi.master_index import MasterIndex
+from server.mpi.regional_index import RegionalIndex
+from server.oauth.door import SmartDoor
+from server.settings import Settings
+from server.soap.message import Transaction
+from server.soap.reading import MessageLimits
+from server.soap.replying import Replies
+from server.soap.surface import AsEntered, Identify, SoapSurface
+from server.trust.assertions import Assertions
+from server.trust.conditions import Own
+from server.trust.nodes import Nodes
+from server.trust.store import TrustStore
+from server.xds.binaries import Documents as Binaries
+from server.xds.committing import Committer
+from server.xds.community import Community
+from server.xds.contents import Contents
+from server.xds.document_removal import DocumentRemoval
+from server.xds.keys import INDEXES
+from server.xds.owned import OwnedResources
+from server.xds.provide_bundle import ProvideBundles
+from server.xds.provide_patient import Subjects
+from server.xds.queries import Queries
+from server.xds.registry import Registry
+from server.xds.removing import Removals
+from server.xds.repository import Repository
+from server.xds.stored import Shelf
+from server.xds.updating import Updates
+from server.xds.visibility import Visibility
+from storage.encryption.secret_file import open_secret
+from storage.ports import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What a surface or a command may use of the regional side."""
+
+    settings: Settings
+    community: Community
+    master: MasterIndex
+    institutions: Institutions
+    index: RegionalIndex
+    registry: Registry
+    repository: Repository
+    queries: Queries
+    updates: Updates
+    removals: Removals
+    removal: DocumentRemoval
+    imaging: ImagingSource
+    binaries: Binaries
+    provide: ProvideBundles
+    manifests: ManifestWorker
+    replies: Replies
+
+    def workers(self) -> Mapping[str, supervision.Worker]:
+        found = {"master index": self.master.run, "replies": self.replies.run}
+        if self.settings.manifests == "on":
+            found["manifests"] = self.manifests.run
+        return found
+
+    def xds(self, identify: Identify | None = None) -> SoapSurface:
+        """Registry, repository and imaging source of this community."""
+        registry, repository = self._rows()
+        return self._surface(
+            "xds",
+            {
+                "/registry": registry.transactions(),
+                "/repository": repository.transactions(),
+                "/imaging": self.imaging.transactions(),
+            },
+            identify,
+        )
+
+    def xca(self, identify: Identify | None = None) -> SoapSurface:
+        """The gateway other communities ask."""
+        registry, repository = self._rows()
+        return self._surface(
+            "xca",
+            {"/query": registry.gateway(), "/retrieve": repository.gateway(), "/imaging": self.imaging.gateway()},
+            identify,
+        )
+
+    def _rows(self) -> tuple[RegistryRows, RepositoryRows]:
+        offload = self.repository.contents.offload
+        return (
+            RegistryRows(self.registry, self.queries, self.updates, self.removals, offload),
+            RepositoryRows(self.repository, self.removal, offload),
+        )
+
+    def _surface(self, name: str, rows: Mapping[str, Sequence[Transaction]], identify: Identify | None) -> SoapSurface:
+        contents = self.repository.contents
+        return SoapSurface(
+            name=name,
+            rows=rows,
+            blobs=contents.blobs,
+            offload=contents.offload,
+            identify=identify or AsEntered(),
+            limits=MessageLimits(self.settings.max_submission, self.settings.max_document),
+            replies=self.replies,
+        )
+
+
+def document_rules(records: Records, community: Community, clock: Clock) -> tuple[Rules, ...]:
+    """What writing over FHIR has to heed of documents, manifests and persons."""
+    return (OwnedResources(records), ManifestAnnouncements(), BlockRules(records, community.patient_authority, clock))
+
+
+async def open_documents(
+    ground: Groundwork,
+    community: Community,
+    fhir: FhirServices,
+    access: AccessPoint,
+    imaging: ImagingAccess,
+    retriever: Retriever,
+    writes: Writes,
+) -> Documents:
+    settings, clock, offload = ground.settings, ground.clock, ground.offload
+    records, blobs = ground.stores.records, ground.stores.blobs
+    await records.prepare(INDEXES)
+    master = MasterIndex(records, fhir.repository, community.patient_authority, clock)
+    await master.prepare()
+    institutions = Institutions(records, fhir.repository, settings.institution)
+    secret = open_secret(settings.index_key)
+    index = RegionalIndex(secret, community.index_authority, records, fhir.repository, master, clock)
+    committer = Committer(fhir.repository, fhir.transactions, writes, settings.own_url + "/fhir")
+    registry = Registry(committer=committer, access=access, identities=master, community=community, clock=clock)
+    visibility = Visibility(records, access, ManifestAccess(records, access, imaging))
+    shelf, contents = Shelf(records, offload), Contents(records, blobs, offload)
+    repository = Repository(records, contents, registry, visibility, community)
+    where = Whereabouts(community.imaging_source, settings.own_url + "/dicomweb")
+    codes = ManifestCodes(unlabelled=settings.unlabelled)
+    manifests = Manifests(
+        records=records,
+        sources=Sources(records, offload),
+        shelf=shelf,
+        repository=repository,
+        registry=registry,
+        identities=master,
+        institutions=institutions,
+        index=index,
+        setting=Setting(community, codes, settings.organization),
+        where=where,
+        clock=clock,
+        site=ZoneInfo(settings.image_time_zone),
+    )
+    staging = Staging(blobs, Recoder(FrameCoder(retriever, settings.max_pixels)))
+    return Documents(
+        settings=settings,
+        community=community,
+        master=master,
+        institutions=institutions,
+        index=index,
+        registry=registry,
+        repository=repository,
+        queries=Queries(
+            shelf, master, visibility, community, settings.document_limit, settings.unknown_patients == "error"
+        ),
+        updates=Updates(registry),
+        removals=Removals(registry),
+        removal=DocumentRemoval(records, contents, visibility, access, community, writes),
+        imaging=ImagingSource(retriever, staging, community.imaging_source, community.home),
+        binaries=Binaries(repository, fhir.repository),
+        provide=ProvideBundles(
+            fhir=fhir.repository,
+            validation=fhir.knowledge.validation,
+            repository=repository,
+            subjects=Subjects(fhir.repository, master),
+            clock=clock,
+            bases=Bases.of(fhir.options.bases),
+        ),
+        manifests=ManifestWorker(records, manifests, clock),
+        replies=Replies(Hosts.parse(settings.reply_hosts)),
+    )
+
+
+def soap_door(ground: Groundwork, access: AccessPoint, documents: Documents, tokens: SmartDoor) -> SoapDoor | None:
+    """Who may send messages; `None` without sign-in."""
+    if ground.audit is None or not isinstance(access.consents, Consents):
+        return None
+    settings, records, clock = ground.settings, ground.stores.records, ground.clock
+    store = TrustStore(records)
+    assertions = Assertions(store, clock, ground.offload, Own(settings.own_url, documents.community.home))
+    directory = RecordedDirectory(records, documents.master)
+    return SoapDoor(
+        tokens=tokens,
+        step=tokens.step,
+        nodes=Nodes(store, clock),
+        certificates=ClientCertificates.behind(settings.proxies),
+        spoken=Spoken(assertions, directory, access.consents, ground.audit.recorder, clock),
+        clock=clock,
+    )

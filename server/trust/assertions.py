@@ -1,0 +1,176 @@
+"""XUA: whom the SAML assertion in a SOAP header speaks for (ITI TF-2 3.40, WSS SAML Token Profile 1.1).
+
+A user's assertion goes with every transaction of a session, so it may come again until it ends; a message may not.
+Hence what is used up is the pair of assertion and wsa:MessageID, in every process at once, and a message without an id
+uses the assertion up for all that have none. One that says OneTimeUse is good for a single message. Against a thief,
+who could write a new id, helps that a bearer is believed only over a connection nobody can read, and a holder of a key
+only with the certificate of that connection. Rejected: each assertion once, which ends every session after one query.
+
+The signature of an assertion that was verified already is not verified again while its issuer is unchanged: it is found
+by the digest of its octets. Everything about time, audience and who shows it is asked with every message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from lxml import etree
+
+from server.kernel.clock import SECOND, Clock
+from server.kernel.offload import Offload
+from server.trust import saml
+from server.trust.conditions import SKEW, Own, Presented, check
+from server.trust.refusals import failed, invalid
+from server.trust.saml import Assertion, Value
+from server.trust.signature import ASSERTION, SAML, signed
+from server.trust.store import HeldIssuer, TrustStore
+
+WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+SECURITY = f"{{{WSSE}}}Security"
+
+_ENCRYPTED = f"{{{SAML}}}EncryptedAssertion"
+_LONGEST = 128 << 10
+_LONGEST_ID = 512
+_MOST_KEPT = 512
+_WITH_ID = etree.XPath("//@*[local-name()='ID' or local-name()='Id' or local-name()='id'][. = $id]")
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What a good assertion says, as it says it; what that gives is for `server.trust.subjects` to tell."""
+
+    subject: Value
+    """NameID; its system is the NameQualifier."""
+    alias: str
+    name: str
+    """For people."""
+    organizations: tuple[str, ...]
+    """`system|value`."""
+    roles: tuple[Value, ...]
+    purposes: tuple[Value, ...]
+    provider: tuple[Value, ...]
+    """National numbers of the provider."""
+    resource: str
+    """The one patient it is for, as a CX; empty where it says nothing of patients."""
+    home: str
+    id: str
+    issuer: str
+    not_on_or_after: datetime
+
+
+class _Found(NamedTuple):
+    """The one assertion of a header, not verified yet."""
+
+    octets: bytes
+    digest: bytes
+    id: str
+    issuer: str
+
+
+class Assertions:
+    def __init__(self, store: TrustStore, clock: Clock, offload: Offload, own: Own) -> None:
+        self._store = store
+        self._clock = clock
+        self._offload = offload
+        self._own = own
+        self._kept: OrderedDict[tuple[bytes, int], Assertion] = OrderedDict()
+
+    async def verify(self, header: etree._Element, presented: Presented) -> tuple[Asserted, HeldIssuer]:
+        """`UNAUTHENTICATED` with a WS-Security code, whatever is wrong with it (`Refusal.reason` tells)."""
+        found = await self._offload.cpu(_located, header)
+        held = await self._store.issuer(found.issuer)
+        if held is None:
+            raise failed("an issuer that nobody here believes")
+        assertion = await self._verified(found, held)
+        now = self._clock.now()
+        check(assertion, held.issuer, presented, self._own, now)
+        await self._use(assertion, presented)
+        return _asserted(assertion), held
+
+    async def _verified(self, found: _Found, held: HeldIssuer) -> Assertion:
+        key = (found.digest, held.version)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        moment = self._clock.now()
+        assertion = await self._offload.cpu(_examined, found, held.issuer.certificates, moment)
+        self._kept[key] = assertion
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return assertion
+
+    async def _use(self, assertion: Assertion, presented: Presented) -> None:
+        message = "" if assertion.is_for_one_use else presented.message[:_LONGEST_ID]
+        until = int((assertion.end + SKEW).timestamp() + 1) * SECOND
+        kind = "once" if assertion.is_for_one_use else "message"
+        if not await self._store.use_once(kind, assertion.issuer, assertion.id, message, until=until):
+            raise failed("replayed")
+
+
+def has_assertion(header: etree._Element | None) -> bool:
+    """Whether somebody is spoken for, well or not."""
+    return header is not None and next(header.iter(ASSERTION, _ENCRYPTED), None) is not None
+
+
+def _located(header: etree._Element) -> _Found:
+    """In its place, and the only one with its ID in the whole message."""
+    assertions = list(header.iter(ASSERTION, _ENCRYPTED))
+    if len(assertions) != 1 or assertions[0].tag != ASSERTION:
+        raise invalid("one assertion that can be read, and no more")
+    assertion = assertions[0]
+    security = assertion.getparent()
+    if security is None or security.tag != SECURITY or security.getparent() is not header:
+        raise invalid("an assertion in another place than wsse:Security")
+    id = assertion.get("ID", "")
+    if not 0 < len(id) <= _LONGEST_ID or len(_identical(header, id)) != 1:
+        raise invalid("an ID that is none, or that others have")
+    octets = etree.tostring(assertion, with_tail=False)
+    if len(octets) > _LONGEST:
+        raise invalid("an assertion longer than anybody needs")
+    return _Found(octets, hashlib.sha256(octets).digest(), id, saml.issuer_named(assertion))
+
+
+def _identical(header: etree._Element, id: str) -> list[object]:
+    found = _WITH_ID(header.getroottree(), id=id)
+    return list(found) if isinstance(found, list) else []
+
+
+def _examined(found: _Found, certificates: tuple[str, ...], moment: datetime) -> Assertion:
+    assertion = saml.read(signed(found.octets, certificates, moment))
+    if assertion.id != found.id or assertion.issuer != found.issuer:
+        raise invalid("what is signed is another assertion")
+    return assertion
+
+
+def _asserted(assertion: Assertion) -> Asserted:
+    resources = {_plain(each) for each in assertion.values(saml.RESOURCE)}
+    if len(resources) > 1:
+        raise invalid("several patients at once")
+    names = assertion.values(saml.NAME)
+    homes = assertion.values(saml.HOME)
+    return Asserted(
+        subject=assertion.subject,
+        alias=assertion.alias,
+        name=names[0].value if names else assertion.subject.value,
+        organizations=tuple(dict.fromkeys(each.token for each in assertion.values(saml.ORGANIZATION))),
+        roles=assertion.values(saml.ROLE),
+        purposes=assertion.values(saml.PURPOSE),
+        provider=(*assertion.values(saml.PROVIDER), *assertion.values(saml.NPI)),
+        resource=next(iter(resources), ""),
+        home=homes[0].value if homes else "",
+        id=assertion.id,
+        issuer=assertion.issuer,
+        not_on_or_after=assertion.end,
+    )
+
+
+def _plain(value: Value) -> str:
+    """A CX, as text or as a v3 id; some senders escape its ampersands twice."""
+    if value.system:
+        return f"{value.value}^^^&{value.system}&ISO"
+    return value.value.replace("&amp;", "&")

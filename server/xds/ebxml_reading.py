@@ -1,0 +1,354 @@
+"""ebRIM into metadata values: submissions, single registry objects and stored-query requests (IHE ITI TF-3 4.2).
+
+A value can say that something is missing or malformed, and `server.xds.structure` judges that; what it cannot say (two
+patient ids, a size that is no number) is refused here, everything wrong with a message at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lxml import etree
+
+from server.kernel.problem import Kind
+from server.xds import vocabulary as v
+from server.xds.errors import ErrorCode, RegistryError, refusal, refused
+from server.xds.metadata import (
+    Association,
+    Author,
+    Code,
+    DocumentEntry,
+    Folder,
+    RegistryObject,
+    Slot,
+    Submission,
+    SubmissionSet,
+    plain,
+)
+from server.xds.rim import Classified, Parts, Tag, classified, elements, parts_of, slot_of, text_of
+
+MOST_OBJECTS = 5000
+
+_LIST = f"{{{v.RIM}}}RegistryObjectList"
+_SUBMIT = f"{{{v.LCM}}}SubmitObjectsRequest"
+_ADHOC = f"{{{v.RIM}}}AdhocQuery"
+_OPTION = f"{{{v.QUERY}}}ResponseOption"
+_WRAPPED = b'<rim:RegistryObjectList xmlns:rim="' + v.RIM.encode() + b'">'
+_UUID = "urn:uuid:"
+
+
+def identity(text: str) -> str:
+    """An object's id: UUIDs in lower case, as the registry keeps them; symbolic ids as they are."""
+    return text.lower() if text[:9].lower() == _UUID else text
+
+
+def read_submission(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> Submission:
+    """A rim:RegistryObjectList, or the lcm:SubmitObjectsRequest that holds one."""
+    reader = _Reader()
+    objects = reader.objects(_object_list(element), at_most)
+    if reader.errors:
+        raise refusal(reader.errors)
+    return Submission(
+        tuple(each for each in objects if isinstance(each, SubmissionSet)),
+        tuple(each for each in objects if isinstance(each, DocumentEntry)),
+        tuple(each for each in objects if isinstance(each, Folder)),
+        tuple(each for each in objects if isinstance(each, Association)),
+        tuple(reader.unsaved),
+    )
+
+
+def read_objects(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> tuple[list[RegistryObject], list[str]]:
+    """What a rim:RegistryObjectList of an answer holds: whole objects, and the ids of bare references."""
+    reader = _Reader()
+    objects = reader.objects(element, at_most)
+    if reader.errors:
+        raise refusal(reader.errors)
+    references = [identity(text_of(each.get("id"))) for each in elements(element) if each.tag == Tag.REFERENCE]
+    return objects, references
+
+
+def read_object(body: bytes) -> RegistryObject:
+    """One object as `write_object` gives it."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+    wrapped = etree.fromstring(b"".join((_WRAPPED, body, b"</rim:RegistryObjectList>")), parser)
+    return read_objects(wrapped)[0][0]
+
+
+@dataclass(frozen=True, slots=True)
+class AdhocQuery:
+    """A stored query as it was asked, its parameters in order and with their repeats."""
+
+    id: str
+    slots: tuple[Slot, ...]
+    return_type: str
+    home: str = ""
+
+
+def read_adhoc_query(element: etree._Element) -> AdhocQuery:
+    """A query:AdhocQueryRequest."""
+    query = element.find(_ADHOC)
+    if query is None:
+        raise refused(ErrorCode.REGISTRY, "The request holds no rim:AdhocQuery.")
+    option = element.find(_OPTION)
+    slots = tuple(Slot(*slot_of(child)) for child in elements(query) if child.tag == Tag.SLOT)
+    returned = text_of(option.get("returnType")) if option is not None else ""
+    return AdhocQuery(identity(text_of(query.get("id"))), slots, returned, text_of(query.get("home")))
+
+
+def _object_list(element: etree._Element) -> etree._Element:
+    if element.tag == _SUBMIT:
+        found = element.find(_LIST)
+        if found is not None:
+            return found
+    if element.tag != _LIST:
+        raise refused(ErrorCode.REGISTRY_METADATA, "The message holds no rim:RegistryObjectList of ebRIM 3.0.")
+    return element
+
+
+class _Reader:
+    """Reads objects one after another and gathers what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.errors: list[RegistryError] = []
+        self.unsaved: list[str] = []
+        """Ids of objects that carried what metadata values have no place for."""
+
+    def objects(self, element: etree._Element, at_most: int) -> list[RegistryObject]:
+        """`at_most` is asked before anything is read."""
+        if len(element) > at_most:
+            text = f"The message holds more than {at_most} objects."
+            raise refused(ErrorCode.REGISTRY_OUT_OF_RESOURCES, text, kind=Kind.TOO_LARGE)
+        beside: dict[str, list[Classified]] = defaultdict(list)
+        for child in elements(element):
+            if child.tag == Tag.CLASSIFICATION:
+                found = classified(child, [])
+                beside[text_of(child.get("classifiedObject"))].append(found)
+        read = (self._object(child, beside) for child in elements(element) if child.tag not in _NO_OBJECTS)
+        return [each for each in read if each is not None]
+
+    def _object(self, element: etree._Element, beside: dict[str, list[Classified]]) -> RegistryObject | None:
+        fields = _Fields(parts_of(element), self)
+        fields.classify(beside.get(fields.parts.id, ()))
+        match element.tag:
+            case Tag.DOCUMENT:
+                found: RegistryObject | None = _document(fields)
+            case Tag.PACKAGE:
+                found = _package(fields)
+            case Tag.ASSOCIATION:
+                found = _association(fields)
+            case _:
+                fields.wrong(f"A registry of documents keeps no {etree.QName(element).localname}.")
+                return None
+        fields.finish()
+        return found
+
+
+_NO_OBJECTS = frozenset({Tag.CLASSIFICATION, Tag.REFERENCE})
+
+
+class _Fields:
+    """The parts of one object, taken away one by one; what is left is the submitter's own."""
+
+    def __init__(self, parts: Parts, reader: _Reader) -> None:
+        self.parts = parts
+        self._reader = reader
+        self._codes: dict[str, list[Classified]] = defaultdict(list)
+        self._nodes: set[str] = set()
+        self.classify(parts.classifications)
+
+    @property
+    def id(self) -> str:
+        return identity(self.parts.id)
+
+    def wrong(self, text: str) -> None:
+        self._reader.errors.append(RegistryError(ErrorCode.REGISTRY_METADATA, text, self.parts.id))
+
+    def classify(self, found: Iterable[Classified]) -> None:
+        for each in found:
+            if each.node:
+                self._nodes.add(each.node)
+            else:
+                self._codes[each.scheme].append(each)
+
+    def is_node(self, node: str) -> bool:
+        """Whether it is classified as one; asked of every node there may be before `finish`."""
+        if node in self._nodes:
+            self._nodes.discard(node)
+            return True
+        return False
+
+    def finish(self) -> None:
+        for name in self.parts.repeated:
+            self.wrong(f"Slot {name} stands more than once, with different values.")
+        if self._codes or self._nodes or self.parts.identifiers:
+            self._reader.unsaved.append(self.id)
+
+    def many(self, name: str) -> tuple[str, ...]:
+        return self.parts.slots.pop(name, ())
+
+    def one(self, name: str) -> str:
+        values = self.many(name)
+        if len(values) > 1:
+            self.wrong(f"Slot {name} has more than one value.")
+        return values[0] if values else ""
+
+    def rest(self) -> tuple[Slot, ...]:
+        """Slots not asked for, so asked last."""
+        return tuple(Slot(name, values) for name, values in self.parts.slots.items())
+
+    def codes(self, scheme: str) -> tuple[Code, ...]:
+        return tuple(self._code(each) for each in self._codes.pop(scheme, ()))
+
+    def code(self, scheme: str, attribute: str) -> Code | None:
+        found = self.codes(scheme)
+        if len(found) > 1:
+            self.wrong(f"{attribute} stands more than once.")
+        return found[0] if found else None
+
+    def _code(self, found: Classified) -> Code:
+        schemes = found.slots.get("codingScheme", ())
+        if len(schemes) > 1:
+            self.wrong("Slot codingScheme has more than one value.")
+        return Code(found.representation, schemes[0] if schemes else "", plain(found.name))
+
+    def authors(self, scheme: str) -> tuple[Author, ...]:
+        return tuple(self._author(each.slots) for each in self._codes.pop(scheme, ()))
+
+    def _author(self, slots: dict[str, tuple[str, ...]]) -> Author:
+        persons = slots.get("authorPerson", ())
+        if len(persons) > 1:
+            self.wrong("Slot authorPerson has more than one value.")
+        return Author(
+            persons[0] if persons else "",
+            slots.get("authorInstitution", ()),
+            slots.get("authorRole", ()),
+            slots.get("authorSpecialty", ()),
+            slots.get("authorTelecommunication", ()),
+        )
+
+    def identifier(self, scheme: str, attribute: str) -> str:
+        found = [value for known, value in self.parts.identifiers if known == scheme]
+        if len(found) > 1:
+            self.wrong(f"{attribute} stands more than once.")
+        self.parts.identifiers = [each for each in self.parts.identifiers if each[0] != scheme]
+        return found[0] if found else ""
+
+    def number(self, name: str) -> int | None:
+        text = self.one(name)
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            self.wrong(f"Slot {name} is no whole number.")
+            return None
+        return int(text)
+
+    def membership(self) -> bool | None:
+        text = self.one("SubmissionSetStatus")
+        if text not in ("", "Original", "Reference"):
+            self.wrong("SubmissionSetStatus is neither Original nor Reference.")
+        return text == "Original" if text else None
+
+
+def _document(fields: _Fields) -> DocumentEntry:
+    parts = fields.parts
+    return DocumentEntry(
+        id=fields.id,
+        unique_id=fields.identifier(v.DOCUMENT_UNIQUE, "uniqueId"),
+        patient_id=fields.identifier(v.DOCUMENT_PATIENT, "patientId"),
+        mime_type=parts.attribute("mimeType"),
+        class_code=fields.code(v.DOCUMENT_CLASS, "classCode"),
+        type_code=fields.code(v.DOCUMENT_TYPE, "typeCode"),
+        format_code=fields.code(v.DOCUMENT_FORMAT, "formatCode"),
+        facility_type_code=fields.code(v.DOCUMENT_FACILITY, "healthcareFacilityTypeCode"),
+        practice_setting_code=fields.code(v.DOCUMENT_PRACTICE, "practiceSettingCode"),
+        confidentiality_codes=fields.codes(v.DOCUMENT_CONFIDENTIALITY),
+        event_codes=fields.codes(v.DOCUMENT_EVENT),
+        authors=fields.authors(v.DOCUMENT_AUTHOR),
+        object_type=parts.attribute("objectType"),
+        status=parts.attribute("status") or v.APPROVED,
+        availability=fields.one("documentAvailability"),
+        creation_time=fields.one("creationTime"),
+        service_start_time=fields.one("serviceStartTime"),
+        service_stop_time=fields.one("serviceStopTime"),
+        hash=fields.one("hash").lower(),
+        size=fields.number("size"),
+        language_code=fields.one("languageCode"),
+        legal_authenticator=fields.one("legalAuthenticator"),
+        source_patient_id=fields.one("sourcePatientId"),
+        source_patient_info=fields.many("sourcePatientInfo"),
+        reference_ids=fields.many(v.REFERENCE_IDS),
+        repository_unique_id=fields.one("repositoryUniqueId"),
+        uri=fields.one("URI"),
+        home=parts.attribute("home"),
+        title=parts.name,
+        comments=parts.description,
+        logical_id=identity(parts.attribute("lid")),
+        version=parts.version,
+        is_limited=fields.is_node(v.DOCUMENT_LIMITED),
+        slots=fields.rest(),
+    )
+
+
+def _package(fields: _Fields) -> SubmissionSet | Folder | None:
+    is_set, is_folder = fields.is_node(v.SUBMISSION_SET), fields.is_node(v.FOLDER)
+    if is_set == is_folder:
+        fields.wrong("A RegistryPackage is classified as either a SubmissionSet or a Folder.")
+        return None
+    return _submission_set(fields) if is_set else _folder(fields)
+
+
+def _submission_set(fields: _Fields) -> SubmissionSet:
+    parts = fields.parts
+    return SubmissionSet(
+        id=fields.id,
+        unique_id=fields.identifier(v.SUBMISSION_UNIQUE, "uniqueId"),
+        patient_id=fields.identifier(v.SUBMISSION_PATIENT, "patientId"),
+        source_id=fields.identifier(v.SUBMISSION_SOURCE, "sourceId"),
+        submission_time=fields.one("submissionTime"),
+        content_type_code=fields.code(v.SUBMISSION_CONTENT, "contentTypeCode"),
+        authors=fields.authors(v.SUBMISSION_AUTHOR),
+        intended_recipients=fields.many("intendedRecipient"),
+        status=parts.attribute("status") or v.APPROVED,
+        home=parts.attribute("home"),
+        title=parts.name,
+        comments=parts.description,
+        is_limited=fields.is_node(v.SUBMISSION_LIMITED),
+        slots=fields.rest(),
+    )
+
+
+def _folder(fields: _Fields) -> Folder:
+    parts = fields.parts
+    return Folder(
+        id=fields.id,
+        unique_id=fields.identifier(v.FOLDER_UNIQUE, "uniqueId"),
+        patient_id=fields.identifier(v.FOLDER_PATIENT, "patientId"),
+        codes=fields.codes(v.FOLDER_CODES),
+        last_update_time=fields.one("lastUpdateTime"),
+        status=parts.attribute("status") or v.APPROVED,
+        home=parts.attribute("home"),
+        title=parts.name,
+        comments=parts.description,
+        logical_id=identity(parts.attribute("lid")),
+        version=parts.version,
+        is_limited=fields.is_node(v.FOLDER_LIMITED),
+        slots=fields.rest(),
+    )
+
+
+def _association(fields: _Fields) -> Association:
+    parts = fields.parts
+    return Association(
+        id=fields.id,
+        type=parts.attribute("associationType"),
+        source=identity(parts.attribute("sourceObject")),
+        target=identity(parts.attribute("targetObject")),
+        status=parts.attribute("status") or v.APPROVED,
+        is_original=fields.membership(),
+        previous_version=fields.one("PreviousVersion"),
+        documentation=fields.code(v.ASSOCIATION_DOCUMENTATION, "Association documentation"),
+        home=parts.attribute("home"),
+        slots=fields.rest(),
+    )

@@ -1,0 +1,128 @@
+"""What a submission makes of the registry: new objects as they are kept, and what changes of those that are there.
+
+New objects are Approved, of this community and in their first version, whatever the sender said (TF-2 3.42.4.1.3.3.5);
+a replaced document, its addenda and its transformations are deprecated, and the replacement goes into the folders that
+held it (3.42.4.1.3.5); a folder that gets a document tells when (3.42.4.1.3.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from server.audit.writes import Deed
+from server.xds.committing import Change
+from server.xds.derived import Kept, members
+from server.xds.document_reference import RELATIONS
+from server.xds.keys import DOCUMENT, FOLDER
+from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, Submission
+from server.xds.stored import Shelf, Stored
+from server.xds.surroundings import REPLACING, Surroundings, members_of, own_objects, patients_of, relations_of
+from server.xds.vocabulary import APPROVED, DEPRECATED, HAS_MEMBER
+from storage.query import Predicate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """`moment`: DTM of now; `new_id`: a UUID without its prefix; `patient`: `Patient/3`, whose the submission is."""
+
+    shelf: Shelf
+    home: str
+    moment: str
+    patient: str
+    new_id: Callable[[], str]
+
+    async def plan(self, submission: Submission, around: Surroundings, act: str, allowed: Predicate) -> Change:
+        carried = list(self._carried(submission, around))
+        made = self._stamped(replace(submission, associations=(*submission.associations, *carried)))
+        objects = around.objects | own_objects(made)
+        kept = (
+            *(self._kept(each, made, objects) for each in own_objects(made).values()),
+            *await deprecated(self.shelf, around.outdated.values()),
+            *await self._filled(made, objects, self._receiving(made, around)),
+        )
+        deed = Deed(act, made.submission_sets[0].unique_id, (self.patient,))
+        return Change(kept=kept, acts=around.guards, deeds=(deed,), allowed=allowed)
+
+    def _stamped(self, submission: Submission) -> Submission:
+        home = self.home
+        return replace(
+            submission,
+            submission_sets=tuple(replace(each, status=APPROVED, home=home) for each in submission.submission_sets),
+            documents=tuple(
+                replace(each, status=APPROVED, home=home, logical_id="", version="") for each in submission.documents
+            ),
+            folders=tuple(map(self._fresh, submission.folders)),
+            associations=tuple(replace(each, status=APPROVED, home=home) for each in submission.associations),
+        )
+
+    def _fresh(self, folder: Folder) -> Folder:
+        moment, home = self.moment, self.home
+        return replace(folder, status=APPROVED, home=home, last_update_time=moment, logical_id="", version="")
+
+    def _carried(self, submission: Submission, around: Surroundings) -> Iterator[Association]:
+        """The replacement's memberships of its predecessor's folders, each told as an act of this submission."""
+        there = {(each.source, each.target) for each in submission.associations if each.is_membership}
+        submission_set = submission.submission_sets[0].id
+        for each in submission.associations:
+            for folder in around.holding.get(each.target, ()) if each.type in REPLACING else ():
+                if (folder.object.id, each.source) not in there:
+                    there.add((folder.object.id, each.source))
+                    membership = self._member(folder.object.id, each.source)
+                    yield membership
+                    yield self._member(submission_set, membership.id)
+
+    def _member(self, source: str, target: str) -> Association:
+        return Association(id=f"urn:uuid:{self.new_id()}", type=HAS_MEMBER, source=source, target=target)
+
+    def _kept(self, entry: RegistryObject, made: Submission, objects: dict[str, RegistryObject]) -> Kept:
+        if isinstance(entry, Association):
+            return Kept(object=entry)
+        if isinstance(entry, DocumentEntry):
+            begun = (each for each in made.associations if each.source == entry.id and each.type in RELATIONS)
+            return Kept(object=entry, patient=self.patient, relations=tuple(begun))
+        return Kept(object=entry, patient=self.patient, members=members(entry.id, made.associations, objects))
+
+    def _receiving(self, made: Submission, around: Surroundings) -> dict[str, Stored[Folder]]:
+        """Registered folders that get a document."""
+        known = {each.object.id: each for held in around.holding.values() for each in held}
+        for each in around.referred.values():
+            if isinstance(each.object, Folder):
+                known[each.object.id] = Stored(each.object, each.lock)
+        sources = [each.source for each in made.associations if each.is_membership]
+        return {each: known[each] for each in sources if each in known}
+
+    async def _filled(
+        self, made: Submission, objects: dict[str, RegistryObject], folders: dict[str, Stored[Folder]]
+    ) -> list[Kept]:
+        patients = await patients_of(self.shelf, FOLDER, list(folders))
+        found = []
+        for name, stored in folders.items():
+            within = await members_of(self.shelf, name)
+            folder = replace(stored.object, last_update_time=self.moment)
+            added = members(name, made.associations, objects)
+            found.append(
+                Kept(
+                    object=folder,
+                    patient=patients[name],
+                    lock=stored.lock,
+                    members=tuple(dict.fromkeys((*within, *added))),
+                )
+            )
+        return found
+
+
+async def deprecated(shelf: Shelf, documents: Iterable[Stored[DocumentEntry]]) -> list[Kept]:
+    """These documents, deprecated."""
+    found = list(documents)
+    ids = [each.object.id for each in found]
+    relations, patients = await relations_of(shelf, ids), await patients_of(shelf, DOCUMENT, ids)
+    return [
+        Kept(
+            object=replace(each.object, status=DEPRECATED),
+            patient=patients[each.object.id],
+            lock=each.lock,
+            relations=relations.get(each.object.id, ()),
+        )
+        for each in found
+    ]

@@ -1,0 +1,153 @@
+"""The document registry: registering document sets (ITI-42; ITI-41 and ITI-61 end here too), all or nothing.
+
+A submission is checked by itself, then against what is registered, and committed on the condition that none of that has
+changed; when it has, it is checked and planned anew. So what a sender is told holds at the moment of the commit,
+however many send at once and from however many processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from server.access.decision import AccessPoint
+from server.audit.writes import Deed
+from server.fhir.identity import new_id
+from server.kernel.clock import Clock
+from server.kernel.context import Context
+from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
+from server.mpi.identity import Identities, PatientIdentity
+from server.xds.associating import Associating
+from server.xds.code_sets import OPEN, CodeSets
+from server.xds.committing import Change, Committer, replanned
+from server.xds.community import Community
+from server.xds.datatypes import Dtm
+from server.xds.errors import ErrorCode, RegistryError, refusal, refused
+from server.xds.merged_patients import is_of, number_of
+from server.xds.metadata import Submission
+from server.xds.registering import Planner, deprecated
+from server.xds.stored import Shelf
+from server.xds.structure import check_structure
+from server.xds.surroundings import own_objects, permitted, surround
+from server.xds.symbolic import Settled, settle
+from server.xds.uniqueness import check_unique
+from server.xds.vocabulary import APPROVED
+from storage.ports import Delete, Put
+from storage.query import NOTHING, Predicate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FEW = 20
+"""Objects of a submission that is checked without leaving the event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    committer: Committer
+    access: AccessPoint
+    identities: Identities
+    community: Community
+    clock: Clock
+    codes: CodeSets = OPEN
+
+    async def register(
+        self, context: Context, submission: Submission, *, act: str = "ITI-42", beside: Sequence[Put | Delete] = ()
+    ) -> tuple[RegistryError, ...]:
+        """Warnings; a `Problem` where it is refused, and then nothing of it is kept.
+
+        `beside` goes into the same commit; `VersionConflict` when one of these records is not as expected.
+        """
+        warnings = await self._checked(submission, act)
+        allowed = await self._allowed(context)
+        settled = await self.work(submission, settle, submission, self.new_id)
+
+        async def attempt() -> None:
+            identity = await self.identified(settled)
+            context.trail.touch(identity.patients[:1])
+            change = await self._change(settled, identity, act, allowed)
+            await self.committer.commit(context, replace(change, acts=(*beside, *change.acts)))
+
+        await replanned(self.shelf.records, beside, attempt)
+        return warnings
+
+    async def deprecate(self, context: Context, entry_ids: Sequence[str]) -> None:
+        """Documents whose content is gone; those deprecated already, or not there, stay as they are."""
+        right = await self.access.constrain(context, "update", "DocumentReference")
+
+        async def attempt() -> None:
+            guards = await self.shelf.turns(entry_ids)
+            found = await permitted(self.shelf, await self.shelf.documents(entry_ids), right)
+            kept = await deprecated(self.shelf, [each for each in found.values() if each.object.status == APPROVED])
+            if kept:
+                deeds = tuple(Deed("ITI-57", each.object.id, (each.patient,)) for each in kept)
+                await self.committer.commit(context, Change(kept=tuple(kept), acts=tuple(guards), deeds=deeds))
+
+        await replanned(self.shelf.records, (), attempt)
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.committer.records, self._offload)
+
+    @property
+    def _offload(self) -> Offload:
+        return self.committer.repository.offload
+
+    async def _checked(self, submission: Submission, act: str) -> tuple[RegistryError, ...]:
+        found = await self.work(submission, partial(check_structure, act=act, codes=self.codes), submission)
+        if wrong := [each for each in found if not each.is_warning]:
+            raise refusal(wrong)
+        return tuple(found)
+
+    async def _allowed(self, context: Context) -> Predicate:
+        allowed = await self.access.constrain(context, "create", "DocumentReference")
+        if allowed == NOTHING:
+            context.trail.refuse("no right to create DocumentReference")
+            raise Problem(Kind.FORBIDDEN, "Nothing may be registered by who sent this.")
+        return allowed
+
+    async def identified(self, settled: Settled) -> PatientIdentity:
+        """The person whose current number the submission carries (ITI-8 3.8.4.2.4: one replaced is not known)."""
+        patient_id = settled.submission.submission_sets[0].patient_id
+        number = number_of(patient_id)
+        if number is not None and number.system == f"urn:oid:{self.community.patient_authority}":
+            identity = await self.identities.resolve(number)
+            if identity is not None and identity.number == number:
+                return identity
+        raise refused(ErrorCode.UNKNOWN_PATIENT, f"The patient {patient_id} is not known here.", kind=Kind.NOT_FOUND)
+
+    async def _change(self, settled: Settled, identity: PatientIdentity, act: str, allowed: Predicate) -> Change:
+        submission, shelf = settled.submission, self.shelf
+        errors, guards = await check_unique(shelf, submission)
+        errors += await self._known(settled.given)
+        around = await surround(shelf, submission, allowed)
+        associating = Associating(own_objects(submission), around.objects, partial(is_of, identity))
+        errors += associating.check(submission)
+        if errors:
+            raise refusal(settled.told(errors))
+        planner = Planner(
+            shelf=shelf,
+            home=self.community.home,
+            moment=str(Dtm.of(self.clock.now())),
+            patient=identity.patients[0],
+            new_id=self.new_id,
+        )
+        change = await planner.plan(submission, around, act, allowed)
+        return replace(change, acts=(*change.acts, *guards))
+
+    async def _known(self, given: Sequence[str]) -> list[RegistryError]:
+        found = await self.shelf.objects(given) if given else {}
+        text = "An object with this UUID is registered already."
+        return [RegistryError(ErrorCode.REGISTRY_METADATA, text, each) for each in found]
+
+    def new_id(self) -> str:
+        return new_id(self.committer.repository.now())
+
+    async def work(self, submission: Submission, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Here where it is short."""
+        if len(submission.documents) + len(submission.associations) <= _FEW:
+            return work(*args, **kwargs)
+        return await self._offload.cpu(work, *args, **kwargs)

@@ -1,0 +1,104 @@
+"""When manifests are dealt with: after a moment of quiet, before waiting too long, by one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from server.bridge.manifest_announcing import OUTBOX
+from server.bridge.manifest_worker import LEASE, LONGEST_WAIT, QUIET
+from server.kernel.offload import Offload
+from storage.ports import Put
+from storage.query import EVERYTHING
+from storage.sqlite.records import SqliteRecords
+from tests.contract.manifest_world import ManifestWorld
+from tests.data.small_files import instance_file
+
+STUDY = "1.2.3"
+
+
+def run(folder: Path, body: Callable[[ManifestWorld], Coroutine[Any, Any, None]]) -> None:
+    async def all_of_it() -> None:
+        offload = Offload()
+        world = ManifestWorld(SqliteRecords(folder / "weft.sqlite", offload), folder, offload)
+        try:
+            await world.prepare()
+            await world.store(instance_file())
+            await body(world)
+        finally:
+            await world.records.close()
+            offload.close()
+
+    asyncio.run(all_of_it())
+
+
+async def published(world: ManifestWorld) -> int:
+    return len(await world.entries(STUDY))
+
+
+async def waiting(world: ManifestWorld) -> int:
+    return await world.records.count(OUTBOX, EVERYTHING, at_most=10)
+
+
+def test_a_study_is_left_until_it_is_quiet(tmp_path: Path) -> None:
+    async def body(world: ManifestWorld) -> None:
+        await world.publisher.look()
+        assert await published(world) == 0
+        world.clock.moment += QUIET
+        await world.publisher.look()
+        assert (await published(world), await waiting(world)) == (1, 0)
+
+    run(tmp_path, body)
+
+
+def test_a_study_that_never_rests_is_published_in_the_end(tmp_path: Path) -> None:
+    async def body(world: ManifestWorld) -> None:
+        began = world.clock.moment
+        while world.clock.moment < began + LONGEST_WAIT + QUIET:
+            await world.records.commit([Put(OUTBOX, STUDY, b"-")])
+            await world.publisher.look()
+            world.clock.moment += QUIET / 2
+        assert await published(world) == 1
+
+    run(tmp_path, body)
+
+
+def test_a_lease_keeps_others_away_until_it_ends(tmp_path: Path) -> None:
+    async def body(world: ManifestWorld) -> None:
+        lease = f"{(world.clock.moment + LEASE).timestamp():.3f}".encode()
+        await world.records.commit([Put(OUTBOX, STUDY, lease)])
+        await world.publisher.look()
+        world.clock.moment += LEASE / 2
+        await world.publisher.look()
+        assert await world.publisher.drain() == 0
+        assert (await published(world), await waiting(world)) == (0, 1)
+        world.clock.moment += LEASE
+        await world.publisher.look()
+        assert (await published(world), await waiting(world)) == (1, 0)
+
+    run(tmp_path, body)
+
+
+def test_what_is_announced_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    async def body(world: ManifestWorld) -> None:
+        (record,) = (await world.records.find(OUTBOX, EVERYTHING, limit=1)).records
+        world.clock.moment += timedelta(seconds=5)
+
+        async def announce_again() -> None:
+            while (await world.records.get(OUTBOX, [STUDY]))[0].version == record.version:
+                await asyncio.sleep(0)
+            await world.records.commit([Put(OUTBOX, STUDY, b"-")])
+
+        await world.publisher.look()
+        world.clock.moment += QUIET
+        async with asyncio.TaskGroup() as running:
+            running.create_task(announce_again())
+            running.create_task(world.publisher.look())
+        assert await waiting(world) == 1
+        assert await world.publisher.drain() == 1
+        assert (await published(world), await waiting(world)) == (1, 0)
+
+    run(tmp_path, body)
