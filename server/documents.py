@@ -88,14 +88,33 @@ class Documents:
     imaging: ImagingSource
     binaries: Binaries
     provide: ProvideBundles
-    manifests: ManifestWorker
     replies: Replies
+    clock: Clock
 
     def workers(self) -> Mapping[str, supervision.Worker]:
         found = {"master index": self.master.run, "replies": self.replies.run}
         if self.settings.manifests == "on":
-            found["manifests"] = self.manifests.run
+            found["manifests"] = self.manifests().run
         return found
+
+    def manifests(self) -> ManifestWorker:
+        """What publishes the studies of this archive."""
+        settings, records = self.settings, self.repository.records
+        manifests = Manifests(
+            records=records,
+            sources=Sources(records, self.repository.contents.offload),
+            shelf=self.queries.shelf,
+            repository=self.repository,
+            registry=self.registry,
+            identities=self.master,
+            institutions=self.institutions,
+            index=self.index,
+            setting=Setting(self.community, ManifestCodes(unlabelled=settings.unlabelled), settings.organization),
+            where=Whereabouts(self.community.imaging_source, settings.own_url + "/dicomweb"),
+            clock=self.clock,
+            site=ZoneInfo(settings.image_time_zone),
+        )
+        return ManifestWorker(records, manifests, self.clock)
 
     def xds(self, identify: Identify | None = None) -> SoapSurface:
         """Registry, repository and imaging source of this community."""
@@ -158,37 +177,19 @@ async def open_documents(
     await records.prepare(INDEXES)
     master = MasterIndex(records, fhir.repository, community.patient_authority, clock)
     await master.prepare()
-    institutions = Institutions(records, fhir.repository, settings.institution)
-    secret = open_secret(settings.index_key)
-    index = RegionalIndex(secret, community.index_authority, records, fhir.repository, master, clock)
     committer = Committer(fhir.repository, fhir.transactions, writes, settings.own_url + "/fhir")
     registry = Registry(committer=committer, access=access, identities=master, community=community, clock=clock)
     visibility = Visibility(records, access, ManifestAccess(records, access, imaging))
     shelf, contents = Shelf(records, offload), Contents(records, blobs, offload)
     repository = Repository(records, contents, registry, visibility, community)
-    where = Whereabouts(community.imaging_source, settings.own_url + "/dicomweb")
-    codes = ManifestCodes(unlabelled=settings.unlabelled)
-    manifests = Manifests(
-        records=records,
-        sources=Sources(records, offload),
-        shelf=shelf,
-        repository=repository,
-        registry=registry,
-        identities=master,
-        institutions=institutions,
-        index=index,
-        setting=Setting(community, codes, settings.organization),
-        where=where,
-        clock=clock,
-        site=ZoneInfo(settings.image_time_zone),
-    )
     staging = Staging(blobs, Recoder(FrameCoder(retriever, settings.max_pixels)))
+    secret = open_secret(settings.index_key)
     return Documents(
         settings=settings,
         community=community,
         master=master,
-        institutions=institutions,
-        index=index,
+        institutions=Institutions(records, fhir.repository, settings.institution),
+        index=RegionalIndex(secret, community.index_authority, records, fhir.repository, master, clock),
         registry=registry,
         repository=repository,
         queries=Queries(
@@ -199,16 +200,20 @@ async def open_documents(
         removal=DocumentRemoval(records, contents, visibility, access, community, writes),
         imaging=ImagingSource(retriever, staging, community.imaging_source, community.home),
         binaries=Binaries(repository, fhir.repository),
-        provide=ProvideBundles(
-            fhir=fhir.repository,
-            validation=fhir.knowledge.validation,
-            repository=repository,
-            subjects=Subjects(fhir.repository, master),
-            clock=clock,
-            bases=Bases.of(fhir.options.bases),
-        ),
-        manifests=ManifestWorker(records, manifests, clock),
+        provide=_provide(fhir, repository, master, clock),
         replies=Replies(Hosts.parse(settings.reply_hosts)),
+        clock=clock,
+    )
+
+
+def _provide(fhir: FhirServices, repository: Repository, master: MasterIndex, clock: Clock) -> ProvideBundles:
+    return ProvideBundles(
+        fhir=fhir.repository,
+        validation=fhir.knowledge.validation,
+        repository=repository,
+        subjects=Subjects(fhir.repository, master),
+        clock=clock,
+        bases=Bases.of(fhir.options.bases),
     )
 
 

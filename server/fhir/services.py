@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -111,10 +111,7 @@ async def open_fhir(
     parameters = knowledge.parameters
     following = KnowledgeFollower(knowledge, records, clock, offload)
     await following.load()
-
-    def reading() -> Reading:
-        return Reading(clock.now(), options.zone, options.bases, knowledge.terminology)
-
+    reading = _reading(knowledge, clock, options)
     access.is_keyed = await has_access_keys(records)
     access.criteria = GranularCriteria(lambda: parameters.registry, reading)
     redaction = ConsentRedaction(
@@ -155,6 +152,13 @@ async def open_fhir(
         clock=clock,
         offload=offload,
     )
+
+
+def _reading(knowledge: Knowledge, clock: Clock, options: FhirOptions) -> Callable[[], Reading]:
+    def reading() -> Reading:
+        return Reading(clock.now(), options.zone, options.bases, knowledge.terminology)
+
+    return reading
 
 
 async def _writing(

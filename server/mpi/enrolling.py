@@ -196,5 +196,5 @@ def judge_stated(one: Traits, other: Traits) -> Judgement:
 
 
 def _history(by: str, at: int, number: str, patient: str, before: Mapping[str, Kept], after: Mapping[str, Kept]) -> Put:
-    act = Act("join", by, at, "", number, "", patient, dict(before), dict(after))
+    act = Act("join", by, at, "", number, "", patient, before=dict(before), after=dict(after))
     return put(ACTS, new_token(16), act, 0, number=(number,), patient=tuple(before), at=(at,))

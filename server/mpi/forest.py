@@ -29,13 +29,18 @@ def patients_below(persons: Mapping[str, Person], number: str) -> tuple[str, ...
 
 def merged(survivor: Standing, other: Standing) -> Changed:
     """Two persons that nobody replaced become one."""
-    if survivor.number == other.number:
+    return attached(survivor, survivor.number, other)
+
+
+def attached(standing: Standing, number: str, other: Standing) -> Changed:
+    """A person that nobody replaced comes below a number, which another may have replaced."""
+    if standing.number == other.number:
         raise Problem(Kind.CONFLICT, "Both are one person already.")
-    absorbed = (*survivor.person.absorbed, other.number, *other.person.absorbed)
-    return {
-        survivor.number: replace(survivor.person, absorbed=absorbed),
-        other.number: replace(other.person, replaced_by=survivor.number),
-    }
+    changed = {other.number: replace(other.person, replaced_by=number)}
+    for each in (number, *above(standing.persons, number)):
+        person = standing.persons[each]
+        changed[each] = replace(person, absorbed=(*person.absorbed, *below(other.persons, other.number)))
+    return changed
 
 
 def detached(standing: Standing, number: str) -> Changed:
@@ -53,6 +58,15 @@ def without(standing: Standing, patient: str) -> Changed:
     number = standing.number_of(patient)
     person = standing.persons[number]
     return {number: replace(person, members=tuple(each for each in person.members if each.patient != patient))}
+
+
+def moved(changed: Changed, patient: str, source: str, target: str) -> Changed:
+    """A Patient goes from one number to another, to where it was by its age."""
+    member = next(each for each in changed[source].members if each.patient == patient)
+    left = tuple(each for each in changed[source].members if each != member)
+    members = tuple(sorted((*changed[target].members, member), key=lambda each: each.at))
+    emptied, filled = replace(changed[source], members=left), replace(changed[target], members=members)
+    return {**changed, source: emptied, target: filled}
 
 
 def _above(persons: Mapping[str, Person], number: str) -> Iterator[str]:

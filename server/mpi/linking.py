@@ -159,20 +159,22 @@ class Linking:
     async def _undone(self, context: Context, past: Act, why: str) -> Rewrite:
         """The persons as before the act; what it wrote on Patients is restored after this."""
         if past.kind == "join":
-            standing = await self._persons.standing_of(past.patient)
-            if standing is None or len(standing.patients) == 1:
+            known = await self._persons.standing_of(past.patient)
+            if known is None or len(known.patients) == 1:
                 raise _overtaken()
-            return await self._rewriting.parted(context, "undo", standing, past.patient, why)
-        survivor, other = await self._known(past.survivor), await self._known(past.other)
+            return await self._rewriting.parted(context, "undo", known, past.patient, why)
         if past.kind == "unlink":
-            if survivor.number == other.number:
+            standing, other = await self._known(past.place), await self._known(past.other)
+            members = {each.patient for each in other.person.members}
+            if other.number != past.other or standing.number == other.number or not {past.patient} - {""} <= members:
                 raise _overtaken()
-            return await self._rewriting.joined(context, "undo", survivor, other, why)
+            return await self._rewriting.rejoined(context, past, standing, other, why)
+        standing = await self._known(past.survivor)
         if past.survivor == past.other:
-            return await self._rewriting.joined(context, "undo", survivor, survivor, why)
-        if past.other not in survivor.persons or survivor.persons[past.other].replaced_by != past.survivor:
+            return await self._rewriting.joined(context, "undo", standing, standing, why)
+        if past.other not in standing.persons or standing.persons[past.other].replaced_by != past.survivor:
             raise _overtaken()
-        return await self._rewriting.detached(context, "undo", survivor, past.other, why)
+        return await self._rewriting.detached(context, "undo", standing, past.other, why)
 
 
 def _is_replaced_by(resource: Resource, other: str) -> bool:

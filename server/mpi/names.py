@@ -92,7 +92,7 @@ def likeness(ours: tuple[Name, ...], theirs: tuple[Name, ...]) -> Likeness | Non
 
 def letters(text: str) -> str:
     """Small letters a to z; ü is written in many ways and read as u."""
-    plain = unicodedata.normalize("NFKD", text.replace("ü", "v").replace("Ü", "v")).lower()
+    plain = unicodedata.normalize("NFKD", text).lower()
     return re.sub(r"(?<=[ln])(v|yu)", "u", re.sub("[^a-z]", "", plain))
 
 

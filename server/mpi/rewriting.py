@@ -12,13 +12,13 @@ from server.fhir.json_form import Resource
 from server.kernel.clock import Clock, micros
 from server.kernel.context import Context
 from server.kernel.ids import new_token
-from server.mpi.forest import Changed, above, detached, merged, patients_below, without
+from server.mpi.forest import Changed, above, attached, detached, merged, moved, patients_below
 from server.mpi.marking import REPLACED_BY, REPLACES, SEE_ALSO, kept, linked, marked, unlinked, with_active
 from server.mpi.number import new_number
 from server.mpi.patients import Held, Patients
 from server.mpi.persons import Standing
 from server.mpi.proposing import rejections
-from server.mpi.stored import ACTS, MEMBERS, PERSONS, Act, Member, Person, put
+from server.mpi.stored import ACTS, MEMBERS, PERSONS, Act, Person, put
 from storage.ports import Delete, Put
 
 
@@ -65,10 +65,11 @@ class Rewriting:
         person = standing.persons[number]
         if len(person.members) == 1 and person.replaced_by and not person.absorbed:
             return await self.detached(context, kind, standing, number, why)
-        own, at, by = new_number(), micros(self.clock), context.actor.id
-        changed = {**without(standing, patient), own: Person((Member(patient, "unlinked", by, at),))}
+        own = new_number()
+        changed = moved({number: person, own: Person(())}, patient, number, own)
         held = await self.patients.read(standing.patients)
-        rewrite = Rewrite(Act(kind, by, at, why, standing.number, own, patient), changed, standing.versions, held)
+        act = Act(kind, context.actor.id, micros(self.clock), why, standing.number, own, patient, number)
+        rewrite = Rewrite(act, changed, standing.versions, held)
         rewrite.others.append(Put(MEMBERS, patient, own.encode()))
         gone = (number, *above(standing.persons, number))
         rewrite.mark((patient,), partial(marked, system=self.system, number=own, gone=gone))
@@ -78,12 +79,27 @@ class Rewriting:
     async def detached(self, context: Context, kind: str, standing: Standing, number: str, why: str) -> Rewrite:
         """A replaced number stands for itself again, with all that had come to it."""
         held = await self.patients.read(standing.patients)
-        act = Act(kind, context.actor.id, micros(self.clock), why, standing.number, number)
+        place = standing.persons[number].replaced_by
+        act = Act(kind, context.actor.id, micros(self.clock), why, standing.number, number, place=place)
         rewrite = Rewrite(act, detached(standing, number), standing.versions, held)
         leaving = patients_below(standing.persons, number)
         gone = above(standing.persons, number)
         rewrite.mark(leaving, partial(marked, system=self.system, number=number, gone=gone))
         _part(rewrite, leaving, [each for each in standing.patients if each not in leaving])
+        return rewrite
+
+    async def rejoined(self, context: Context, past: Act, standing: Standing, other: Standing, why: str) -> Rewrite:
+        """What was parted is below its number again, and a Patient that was moved is back with it."""
+        held = await self.patients.read(tuple(dict.fromkeys((*standing.patients, *other.patients))))
+        changed = attached(standing, past.place, other)
+        act = Act("undo", context.actor.id, micros(self.clock), why, standing.number, other.number, past.patient)
+        rewrite = Rewrite(act, changed, {**standing.versions, **other.versions}, held)
+        if past.patient:
+            rewrite.persons = moved(changed, past.patient, past.other, past.place)
+            rewrite.others.append(Put(MEMBERS, past.patient, past.place.encode()))
+        number = partial(marked, system=self.system, number=standing.number, former=(past.other,))
+        rewrite.mark(other.patients, number)
+        rewrite.mark(other.patients, partial(linked, other=standing.patients[0], kind=SEE_ALSO))
         return rewrite
 
     async def commit(self, context: Context, rewrite: Rewrite, id: str = "") -> None:

@@ -75,7 +75,7 @@ class Kept(msgspec.Struct, frozen=True):
     active: bool | None = None
 
 
-class Act(msgspec.Struct, frozen=True):
+class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """One act upon persons, as history tells it and undoing reads it."""
 
     kind: str
@@ -89,6 +89,8 @@ class Act(msgspec.Struct, frozen=True):
     """Number that was replaced, or is its own again."""
     patient: str = ""
     """The one Patient that was moved, where it was not a whole person."""
+    place: str = ""
+    """Of an `unlink`: the number that was parted from; it may have been replaced itself."""
     before: dict[str, Kept] = msgspec.field(default_factory=dict)
     after: dict[str, Kept] = msgspec.field(default_factory=dict)
     undoes: str = ""

@@ -60,8 +60,11 @@ def read_submission(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> 
 
 
 def read_objects(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> tuple[list[RegistryObject], list[str]]:
-    """What a rim:RegistryObjectList of an answer holds: whole objects, and the ids of bare references."""
-    reader = _Reader()
+    """What a rim:RegistryObjectList of an answer holds: whole objects, and the ids of bare references.
+
+    Its author is another registry, which minds the form of what it keeps.
+    """
+    reader = _Reader(is_strict=False)
     objects = reader.objects(element, at_most)
     if reader.errors:
         raise refusal(reader.errors)
@@ -110,7 +113,8 @@ def _object_list(element: etree._Element) -> etree._Element:
 class _Reader:
     """Reads objects one after another and gathers what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_strict: bool = True) -> None:
+        self.is_strict = is_strict
         self.errors: list[RegistryError] = []
         self.unsaved: list[str] = []
         """Ids of objects that carried what metadata values have no place for."""
@@ -180,6 +184,10 @@ class _Fields:
         return False
 
     def finish(self) -> None:
+        if self._reader.is_strict and self.parts.strangers:
+            self.wrong("A classification or identifier within the object names another one.")
+        if self._reader.is_strict and not self.parts.is_ordered:
+            self.wrong("The elements of the object are not in the order of the schema.")
         for name in self.parts.repeated:
             self.wrong(f"Slot {name} stands more than once, with different values.")
         if self._codes or self._nodes or self.parts.identifiers:

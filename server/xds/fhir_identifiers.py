@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -25,6 +26,9 @@ _TYPES = {
     STUDY_INSTANCE: (_DCM, "110180"),
 }
 """Kinds of reference ids that FHIR has a name for; it stands before the name IHE gives them."""
+_ADDRESS = re.compile(r"https?://\S+?(?:/(DiagnosticReport)/[A-Za-z0-9\-.]{1,64})?")
+"""An object that is unique by its URL."""
+UNIQUE_ID = "urn:ihe:iti:xds:2013:uniqueId"
 _KINDS = {found: kind for kind, found in _TYPES.items()} | {(_DCM, "121022"): ACCESSION}
 
 
@@ -91,6 +95,9 @@ def reference_of(text: str) -> Resource | None:
         known = {"system": DICOM_UID, "value": f"urn:oid:{named.id}"}
         return {"type": "ImagingStudy", "identifier": {"type": _kind(named.type), **known} | _assigner(named)}
     system = {"system": f"urn:oid:{named.authority}"} if is_oid(named.authority) else {}
+    if not named.authority and (address := _ADDRESS.fullmatch(named.id)):
+        about = {"type": address[1]} if address[1] else {}
+        return about | {"identifier": {"type": _kind(named.type), "system": URI, "value": named.id}}
     return {"identifier": {"type": _kind(named.type), **system, "value": named.id} | _assigner(named)}
 
 

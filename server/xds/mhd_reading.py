@@ -16,14 +16,13 @@ from server.fhir.json_form import Resource
 from server.xds.document_reference import RELATIONS
 from server.xds.errors import ErrorCode, refused
 from server.xds.fhir_codes import CONFIDENTIALITY, code_of, code_of_concept, codes_of_concepts
-from server.xds.fhir_identifiers import cx_of, dtm_of, home_of, reference_id_of, unique_id_of
+from server.xds.fhir_identifiers import UNIQUE_ID, cx_of, dtm_of, home_of, reference_id_of, unique_id_of
 from server.xds.fhir_people import AUTHOR_ORGANIZATION
 from server.xds.fhir_people_reading import Find, authors_of, patient_info, person_of, xcn_of, xon_of, xtns
 from server.xds.lists import DESIGNATION, RECIPIENT, SOURCE_ID
 from server.xds.metadata import Author, Code, DocumentEntry, Folder, Localized, SubmissionSet, Text
 from server.xds.vocabulary import APPROVED, DEPRECATED, ENCOUNTER, ORDER, RPLC, XFRM, XFRM_RPLC
 
-_UNIQUE = "urn:ihe:iti:xds:2013:uniqueId"
 _KINDS = {"Encounter": ENCOUNTER, "ServiceRequest": ORDER}
 _LABELS = frozenset({CONFIDENTIALITY, "2.16.840.1.113883.5.4"})
 """Confidentiality, and codes of sensitivity."""
@@ -100,7 +99,7 @@ def _source_patient(provided: Provided, told: Mapping[str, Any] | None) -> dict[
 
 
 def _reference_ids(provided: Provided, context: Mapping[str, Any]) -> Iterable[str]:
-    for name, default in (("related", _UNIQUE), ("encounter", ENCOUNTER)):
+    for name, default in (("related", UNIQUE_ID), ("encounter", ENCOUNTER)):
         for each in context.get(name, ()):
             found = provided.followed(each) or {}
             kind = _KINDS.get(str(found.get("resourceType", each.get("type", ""))), default)

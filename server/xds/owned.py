@@ -20,8 +20,10 @@ _COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     "DocumentReference": (DOCUMENT,),
     "List": (SUBMISSION, FOLDER),
     "Binary": (DOCUMENT,),
+    "DiagnosticReport": (DOCUMENT,),
 }
-"""Where the records lie whose ids are those of resources of a type; a document is read as the Binary of its id."""
+"""Where the records lie whose ids are those of resources of a type; a document is read as the Binary of its id, and a
+report document as the DiagnosticReport."""
 
 
 class OwnedResources:
@@ -46,7 +48,7 @@ class OwnedResources:
 
 def _judged(change: Change, *, is_registered: bool) -> Ruling:
     if change.owner == OWNER:
-        if change.standing.current is not None and not is_registered:
+        if change.resource is not None and change.standing.current is not None and not is_registered:
             text = "The id is that of a resource which was not registered here."
             return refused(ErrorCode.REGISTRY_METADATA, text, f"urn:uuid:{change.id}", Kind.CONFLICT)
         return ()

@@ -7,8 +7,9 @@ no more than of a number nobody has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from server.kernel.context import Context
 from server.mpi.identity import Identifier, Identities, PatientIdentity
@@ -35,6 +36,7 @@ from server.xds.stored_queries import (
     Texts,
 )
 from server.xds.visibility import Visibility
+from storage.ports import Record
 from storage.query import EVERYTHING, All, OneOf, Predicate
 
 _MOST_PATIENTS = 100_000
@@ -185,9 +187,8 @@ class Queries:
         for collection, ids in found.by_collection():
             numbers = await self._numbers(collection, ids, persons)
             for some in batches(ids):
-                for each in await self.shelf.records.get(collection, some):
-                    number = numbers.get(each.id)
-                    bodies.append(each.body if number is None else with_patient(each.body, number))
+                records = await self.shelf.records.get(collection, some)
+                bodies += await self.shelf.offload.cpu(_told, records, numbers) if numbers else map(_body, records)
         return bodies
 
     async def _numbers(self, collection: str, ids: Texts, persons: Sequence[PatientIdentity]) -> dict[str, str]:
@@ -204,6 +205,14 @@ class Queries:
     async def _values(self, collection: str, name: str, predicate: Predicate) -> list[str]:
         found = await self.shelf.records.values(collection, name, predicate, at_most=_MOST_PATIENTS)
         return [str(each) for each in found]
+
+
+_body = attrgetter("body")
+
+
+def _told(records: Sequence[Record], numbers: Mapping[str, str]) -> list[bytes]:
+    """Bodies with the patientId to answer with."""
+    return [with_patient(each.body, numbers[each.id]) if each.id in numbers else each.body for each in records]
 
 
 def _is_whole(return_type: str) -> bool:

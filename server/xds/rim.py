@@ -58,6 +58,10 @@ class Parts:
     identifiers: list[tuple[str, str]] = field(default_factory=list)
     """identificationScheme and value."""
     repeated: list[str] = field(default_factory=list)
+    strangers: int = 0
+    """Classifications and identifiers within that say they belong to another object."""
+    is_ordered: bool = True
+    """Whether the children come as the schema has them."""
 
     def attribute(self, name: str) -> str:
         return text_of(self.element.get(name))
@@ -73,15 +77,25 @@ def elements(parent: etree._Element) -> Iterator[etree._Element]:
     return parent.iterchildren("*")
 
 
+_ORDER = (Tag.SLOT, Tag.NAME, Tag.DESCRIPTION, Tag.VERSION, Tag.CLASSIFICATION, Tag.IDENTIFIER)
+_RANKS = {tag: rank for rank, tag in enumerate(_ORDER)}
+
+
 def parts_of(element: etree._Element) -> Parts:
     parts = Parts(element, text_of(element.get("id")))
+    reached = 0
     for child in elements(element):
+        rank = _RANKS.get(child.tag, reached)
+        parts.is_ordered = parts.is_ordered and reached <= rank
+        reached = rank
         match child.tag:
             case Tag.SLOT:
                 _add_slot(parts.slots, parts.repeated, child)
             case Tag.CLASSIFICATION:
+                parts.strangers += text_of(child.get("classifiedObject", parts.id)) != parts.id
                 parts.classifications.append(classified(child, parts.repeated))
             case Tag.IDENTIFIER:
+                parts.strangers += text_of(child.get("registryObject", parts.id)) != parts.id
                 parts.identifiers.append(
                     (text_of(child.get("identificationScheme")).lower(), text_of(child.get("value")))
                 )

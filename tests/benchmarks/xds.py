@@ -16,15 +16,16 @@ from pathlib import Path
 
 from server.kernel.offload import Offload
 from server.mpi.stored import MEMBERS, PERSONS, STATED, Member, Person, put
+from server.settings import Settings
 from server.xds.community import Community, open_community
 from server.xds.ebxml_writing import write_object
 from server.xds.keys import DOCUMENT, INDEXES, bare, keys_of
 from server.xds.metadata import Code, DocumentEntry
 from server.xds.stored_queries import QueryId
 from server.xds.vocabulary import QUERY, RIM
+from storage.open import open_stores
 from storage.ports import Put, Records
 from storage.query import Key
-from storage.sqlite.records import SqliteRecords
 from tests.benchmarks.load import Target
 from tests.benchmarks.meter import Meter, usage
 from tests.benchmarks.report import Measure, Run
@@ -128,8 +129,15 @@ def _headers() -> dict[str, str]:
 
 
 async def _fill(folder: Path, documents: int) -> None:
-    offload = Offload()
-    records = SqliteRecords(folder / "weft.sqlite", offload)
+    settings, offload = Settings(data=folder), Offload()
+    stores = await open_stores(
+        settings.records_url,
+        settings.blobs_url,
+        encryption=settings.encryption,
+        key_file=settings.key_file,
+        threads=offload,
+    )
+    records = stores.records
     try:
         await records.prepare(INDEXES)
         community = await open_community(records, _ROOT, _AUTHORITY)
@@ -138,7 +146,7 @@ async def _fill(folder: Path, documents: int) -> None:
             batch = await offload.cpu(_puts, community, first, min(first + _BATCH, documents))
             await records.commit(batch)
     finally:
-        await records.close()
+        await stores.close()
         offload.close()
 
 

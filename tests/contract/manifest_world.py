@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from server.archive.frame_coder import FrameCoder
 from server.archive.recode import Recoder
@@ -15,6 +16,7 @@ from server.bridge.manifest_announcing import ManifestAnnouncements
 from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
+from server.bridge.manifest_foreign import FORMATS, ForeignManifests
 from server.bridge.manifest_source import Sources
 from server.bridge.manifest_worker import ManifestWorker
 from server.bridge.manifests import CONTEXT, Manifests
@@ -24,6 +26,8 @@ from server.http.cors import Cors
 from server.ihe.imaging import ImagingSource
 from server.ihe.imaging_request import ImageRequest
 from server.ihe.imaging_staging import Staging
+from server.ihe.registry import RegistryRows
+from server.ihe.repository import RepositoryRows
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.mpi.master_index import MasterIndex
@@ -33,12 +37,15 @@ from server.xds.committing import Committer
 from server.xds.community import Community
 from server.xds.contents import Contents
 from server.xds.datatypes import Cxi
+from server.xds.document_removal import DocumentRemoval
 from server.xds.metadata import DocumentEntry
 from server.xds.queries import Queries
 from server.xds.registry import Registry
+from server.xds.removing import Removals
 from server.xds.repository import DocumentRequest, Repository
 from server.xds.stored import Shelf
 from server.xds.stored_queries import Coded, FindDocuments
+from server.xds.updating import Updates
 from server.xds.visibility import Visibility
 from server.xds.vocabulary import ACCESSION, STUDY_INSTANCE
 from storage.ports import Records
@@ -49,6 +56,8 @@ from tests.data.soap_messages import Answered, post
 COMMUNITY = Community("1.2.156.1", "1.2.156.1.4")
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 RAD_69 = "urn:ihe:rad:2009:RetrieveImagingDocumentSet"
+ITI_18 = "urn:ihe:iti:2007:RegistryStoredQuery"
+ITI_43 = "urn:ihe:iti:2007:RetrieveDocumentSet"
 RAD_75 = "urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSet"
 
 
@@ -65,7 +74,9 @@ class ManifestWorld(ImagingWorld):
             committer=committer, access=self.access, identities=self.index, community=COMMUNITY, clock=self.clock
         )
         contents = Contents(records, self.blobs, offload)
-        self.documents = Repository(records, contents, self.registry, visibility, COMMUNITY)
+        checks = dict.fromkeys(FORMATS, ForeignManifests(self.blobs, offload))
+        self.documents = Repository(records, contents, self.registry, visibility, COMMUNITY, checks)
+        self.removal = DocumentRemoval(records, contents, visibility, self.access, COMMUNITY)
         self.queries = Queries(self.shelf, self.index, visibility, COMMUNITY)
         self.manifests = Manifests(
             records=records,
@@ -83,13 +94,21 @@ class ManifestWorld(ImagingWorld):
         )
         self.publisher = ManifestWorker(records, self.manifests, self.clock)
         self.retriever = Retriever(records, self.blobs, self.imaging, offload)
-        self.soap = self.imaging_app(source, COMMUNITY.home)
+        self.soap = self.soap_app(source, COMMUNITY.home)
 
-    def imaging_app(self, source: str, home: str) -> SurfaceApplication:
-        """RAD-69 and RAD-75 of an imaging source that goes by these names."""
+    def soap_app(self, source: str, home: str) -> SurfaceApplication:
+        """Everything over SOAP, with an imaging source that goes by these names."""
         staging = Staging(self.blobs, Recoder(FrameCoder(self.retriever)))
         images = ImagingSource(self.retriever, staging, source, home)
-        rows = {"/imaging": images.transactions(), "/gateway": images.gateway()}
+        registry = RegistryRows(
+            self.registry, self.queries, Updates(self.registry), Removals(self.registry), self.offload
+        )
+        rows = {
+            "/registry": registry.transactions(),
+            "/repository": RepositoryRows(self.documents, self.removal, self.offload).transactions(),
+            "/imaging": images.transactions(),
+            "/gateway": images.gateway(),
+        }
         surface = SoapSurface("xds", rows, self.blobs, self.offload)
         return SurfaceApplication(
             prefix="/xds", endpoints=surface.endpoints(), problem=surface.problem, door=self.door,
@@ -140,6 +159,34 @@ class ManifestWorld(ImagingWorld):
         body = request_body(asked, syntaxes or (EXPLICIT_LITTLE,))
         path, action = ("/xds/gateway", RAD_75) if is_gateway else ("/xds/imaging", RAD_69)
         return await post(self.soap, path, action, body)
+
+
+def by_reference(patient: str, reference: str) -> bytes:
+    """FindDocumentsByReferenceId, whole entries."""
+    slots = {
+        "$XDSDocumentEntryPatientId": f"'{patient}'",
+        "$XDSDocumentEntryStatus": "('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')",
+        "$XDSDocumentEntryReferenceIdList": f"('{reference}')",
+    }
+    given = "".join(
+        f'<r:Slot name="{name}"><r:ValueList><r:Value>{escape(value)}</r:Value></r:ValueList></r:Slot>'
+        for name, value in slots.items()
+    )
+    return (
+        '<q:AdhocQueryRequest xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0" '
+        'xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0">'
+        '<q:ResponseOption returnComposedObjects="true" returnType="LeafClass"/>'
+        f'<r:AdhocQuery id="urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492">{given}</r:AdhocQuery></q:AdhocQueryRequest>'
+    ).encode()
+
+
+def of_document(repository: str, document: str) -> bytes:
+    """RetrieveDocumentSetRequest."""
+    return (
+        '<x:RetrieveDocumentSetRequest xmlns:x="urn:ihe:iti:xds-b:2007"><x:DocumentRequest>'
+        f"<x:RepositoryUniqueId>{repository}</x:RepositoryUniqueId>"
+        f"<x:DocumentUniqueId>{document}</x:DocumentUniqueId></x:DocumentRequest></x:RetrieveDocumentSetRequest>"
+    ).encode()
 
 
 def asked_of(manifest: Manifest, home: str = "") -> list[ImageRequest]:

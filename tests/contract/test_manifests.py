@@ -6,84 +6,121 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from lxml import etree
 
 from server.bridge.manifest_announcing import OUTBOX, WAITING, announce_all, forget_announcing
-from server.dicom.key_objects import KEY_OBJECT_SELECTION, dataset_of
+from server.bridge.manifests import CONTEXT
+from server.dicom.key_objects import KEY_OBJECT_SELECTION, dataset_of, read
 from server.dicom.key_objects_checks import check_manifest
 from server.kernel.context import Context, Grant
 from server.kernel.offload import Offload
+from server.xds.ebxml_reading import read_object
 from server.xds.errors import RegistryError
-from server.xds.metadata import Submission
+from server.xds.metadata import DocumentEntry, Submission
 from server.xds.repository import DocumentRequest, Repository
 from server.xds.vocabulary import RPLC
 from storage.errors import StoreUnavailable
 from storage.ports import Bytes, Delete, Put
-from storage.query import EVERYTHING
-from tests.contract.conftest import Archive
+from tests.contract.conftest import Archive, opened_archive
 from tests.contract.imaging_samples import ALL, clinician, person
-from tests.contract.imaging_world import SERVER_CONTEXT
-from tests.contract.manifest_world import ManifestWorld, asked_of
+from tests.contract.imaging_world import BASE, SERVER_CONTEXT
+from tests.contract.manifest_world import ITI_18, ITI_43, ManifestWorld, asked_of, by_reference, of_document
 from tests.data.small_files import instance_file
+from tests.data.soap_messages import post
 
 T = TypeVar("T")
-STUDY, OTHER = "1.2.840.1", "1.2.840.2"
-SERIES = f"{STUDY}.1"
 
 
 @dataclass
 class Opened:
+    """An archive, and names in it that no other test uses."""
+
     archive: Archive
     world: ManifestWorld
+    folder: Path
+    number: int
+
+    @property
+    def study(self) -> str:
+        return f"1.2.840.{self.number}.1"
+
+    @property
+    def other(self) -> str:
+        return f"1.2.840.{self.number}.2"
+
+    @property
+    def series(self) -> str:
+        return f"{self.study}.1"
+
+    @property
+    def accession(self) -> str:
+        return f"A{self.number}"
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.archive.run(work)
 
+    def sent(self, number: int = 1, *, study: str = "", patient: str = "", accession: str = "") -> bytes:
+        study = study or self.study
+        return instance_file(
+            study, f"{study}.1", f"{study}.1.{number}",
+            more={
+                0x00080050: ("SH", accession or self.accession), 0x00081030: ("LO", "胸部CT"),
+                0x00100010: ("PN", "Wang^Jianguo=王^建国="), 0x00100020: ("LO", patient or f"P{self.number}"),
+                0x00180015: ("CS", "CHEST"), 0x00200013: ("IS", str(number)),
+            },
+        )  # fmt: skip
 
-@pytest.fixture
-def opened(archive: Archive, tmp_path: Path) -> Iterator[Opened]:
-    offload = Offload()
-    world = ManifestWorld(archive.open(), tmp_path, offload)
-    archive.run(world.prepare())
-    yield Opened(archive, world)
+
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def shelves(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Archive, ManifestWorld, Path]]:
+    folder, offload = tmp_path_factory.mktemp("manifests"), Offload()
+    with opened_archive(request, folder) as archive:
+        world = ManifestWorld(archive.open(), folder, offload)
+        archive.run(world.prepare())
+        yield archive, world, folder
     offload.close()
 
 
-def sent(number: int = 1, *, study: str = STUDY, patient: str = "P1", accession: str = "A100") -> bytes:
-    return instance_file(
-        study, f"{study}.1", f"{study}.1.{number}",
-        more={
-            0x00080050: ("SH", accession), 0x00081030: ("LO", "胸部CT"), 0x00100010: ("PN", "Wang^Jianguo=王^建国="),
-            0x00100020: ("LO", patient), 0x00180015: ("CS", "CHEST"), 0x00200013: ("IS", str(number)),
-        },
-    )  # fmt: skip
+@pytest.fixture
+def opened(shelves: tuple[Archive, ManifestWorld, Path]) -> Opened:
+    return Opened(*shelves, next(_NUMBERS))
+
+
+_NUMBERS = count(1)
 
 
 def test_a_stored_study_is_found_by_its_accession_number_and_fetched_byte_for_byte(opened: Opened) -> None:
     world = opened.world
-    files = {f"{SERIES}.{number}": sent(number) for number in (1, 2, 3)}
+    files = {f"{opened.series}.{number}": opened.sent(number) for number in (1, 2, 3)}
 
     async def body() -> None:
         await world.store(*files.values())
         assert await world.publish() == 1
-        (entry,) = await world.of_accession("A100")
-        manifest = await world.manifest(entry)
-        assert manifest.sop_instance_uid == entry.unique_id
-        asked = asked_of(manifest)
-        assert [each.sop_instance_uid for each in asked] == list(files)
-        for each in asked:
-            base = manifest.series[0].url
+        patient = (await world.index.enroll(CONTEXT, f"Patient/{await _subject(world, opened.study)}")).number.value
+        asked = by_reference(
+            f"{patient}^^^&1.2.156.1.4&ISO", f"{opened.accession}^^^&1.2.156.1.5&ISO^urn:ihe:iti:xds:2013:accession"
+        )
+        found = await post(world.soap, "/xds/registry", ITI_18, asked)
+        (entry,) = (read_object(etree.tostring(each)) for each in found.body.iter("{*}ExtrinsicObject"))
+        assert isinstance(entry, DocumentEntry)
+        wanted = of_document(entry.repository_unique_id, entry.unique_id)
+        retrieved = await post(world.soap, "/xds/repository", ITI_43, wanted)
+        manifest = read(retrieved.documents[entry.unique_id])
+        images = asked_of(manifest)
+        assert [each.sop_instance_uid for each in images] == list(files)
+        for each in images:
             path = f"/studies/{each.study_instance_uid}/series/{each.series_instance_uid}"
-            got = await world.get(
-                SERVER_CONTEXT, f"{path}/instances/{each.sop_instance_uid}", accept="application/dicom"
-            )
-            assert got.status == 200
-            assert base == "http://pacs.example/dicomweb"
-            assert got.body == files[each.sop_instance_uid]
-        answer = await world.fetch(SERVER_CONTEXT, asked)
+            url = f"{manifest.series[0].url}{path}/instances/{each.sop_instance_uid}"
+            got = await world.get(SERVER_CONTEXT, url.removeprefix(BASE), accept="application/dicom")
+            assert (got.status, got.body) == (200, files[each.sop_instance_uid])
+        answer = await world.fetch(SERVER_CONTEXT, images)
         assert (answer.http, answer.status, answer.errors) == (200, "Success", [])
         assert answer.documents == files
 
@@ -94,21 +131,21 @@ def test_what_a_manifest_says_of_itself(opened: Opened) -> None:
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1))
+        await world.store(opened.sent(1))
         await world.publish()
-        (entry,) = await world.entries(STUDY)
+        (entry,) = await world.entries(opened.study)
         assert entry.mime_type == "application/dicom"
         assert entry.format_code is not None
         assert entry.format_code.key == "1.2.840.10008.5.1.4.1.1.88.59^^1.2.840.10008.2.6.1"
         assert [each.code for each in entry.event_codes] == ["CT", "816094009"]
         assert entry.service_start_time == "20260102101112"
-        assert entry.source_patient_id == "P1^^^&1.2.156.1.7&ISO"
-        assert entry.source_patient_info == ("PID-3|P1^^^&1.2.156.1.7&ISO", "PID-5|王^建国")
+        assert entry.source_patient_id == f"P{opened.number}^^^&1.2.156.1.7&ISO"
+        assert entry.source_patient_info == (f"PID-3|P{opened.number}^^^&1.2.156.1.7&ISO", "PID-5|王^建国")
         assert entry.title[0].text == "胸部CT"
         assert [each.code for each in entry.confidentiality_codes] == ["N"]
         assert entry.reference_ids == (
-            f"{STUDY}^^^^urn:ihe:iti:xds:2016:studyInstanceUID",
-            "A100^^^&1.2.156.1.5&ISO^urn:ihe:iti:xds:2013:accession",
+            f"{opened.study}^^^^urn:ihe:iti:xds:2016:studyInstanceUID",
+            f"{opened.accession}^^^&1.2.156.1.5&ISO^urn:ihe:iti:xds:2013:accession",
         )
         (retrieved,) = (
             await world.documents.retrieve(
@@ -126,27 +163,27 @@ def test_a_study_that_grows_replaces_its_manifest_and_one_that_goes_withdraws_it
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1))
+        await world.store(opened.sent(1))
         await world.publish()
-        (first,) = await world.entries(STUDY)
-        await world.store(sent(2))
+        (first,) = await world.entries(opened.study)
+        await world.store(opened.sent(2))
         await world.publish()
-        (second,) = await world.entries(STUDY)
+        (second,) = await world.entries(opened.study)
         assert second.unique_id != first.unique_id
-        assert [each.id for each in await world.entries(STUDY, "Deprecated")] == [first.id]
+        assert [each.id for each in await world.entries(opened.study, "Deprecated")] == [first.id]
         (link,) = await world.shelf.associations_to([first.id], [RPLC])
         assert link.object.source == second.id
         assert (await world.manifest(second)).count == 2
         assert (await world.manifest(first)).count == 1
-        await world.ask(SERVER_CONTEXT, "DELETE", f"/studies/{STUDY}")
+        await world.ask(SERVER_CONTEXT, "DELETE", f"/studies/{opened.study}")
         await world.publish()
-        assert await world.entries(STUDY) == []
-        assert len(await world.entries(STUDY, "Deprecated")) == 2
+        assert await world.entries(opened.study) == []
+        assert len(await world.entries(opened.study, "Deprecated")) == 2
         gone = await world.fetch(SERVER_CONTEXT, asked_of(await world.manifest(second)))
         assert (gone.status, gone.errors) == ("Failure", ["XDSDocumentUniqueIdError"] * 2)
-        await world.store(sent(1))
+        await world.store(opened.sent(1))
         await world.publish()
-        (again,) = await world.entries(STUDY)
+        (again,) = await world.entries(opened.study)
         assert again.unique_id not in (first.unique_id, second.unique_id)
 
     opened.run(body())
@@ -156,20 +193,20 @@ def test_looking_again_changes_nothing_and_labels_replace(opened: Opened) -> Non
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1))
+        await world.store(opened.sent(1))
         await world.publish()
-        (entry,) = await world.entries(STUDY)
-        await world.records.commit([Put(OUTBOX, STUDY, WAITING)])
+        (entry,) = await world.entries(opened.study)
+        await world.records.commit([Put(OUTBOX, opened.study, WAITING)])
         assert await world.publish() == 1
-        assert [each.id for each in await world.entries(STUDY)] == [entry.id]
-        await world.label(STUDY, "R", "PSY")
+        assert [each.id for each in await world.entries(opened.study)] == [entry.id]
+        await world.label(opened.study, "R", "PSY")
         assert await world.publish() == 1
-        (labelled,) = await world.entries(STUDY)
+        (labelled,) = await world.entries(opened.study)
         assert labelled.id != entry.id
         assert [each.code for each in labelled.confidentiality_codes] == ["R", "PSY"]
-        await world.label(STUDY)
+        await world.label(opened.study)
         await world.publish()
-        (plain,) = await world.entries(STUDY)
+        (plain,) = await world.entries(opened.study)
         assert [each.code for each in plain.confidentiality_codes] == ["N"]
         assert plain.id not in (entry.id, labelled.id)
 
@@ -182,30 +219,32 @@ def test_an_interruption_leaves_one_manifest(opened: Opened, is_done: bool, grow
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1))
+        await world.store(opened.sent(1))
         failing = replace(world.manifests, repository=_Interrupted(world.documents, is_done))
         with pytest.raises(StoreUnavailable):
-            await failing.reconcile(STUDY)
+            await failing.reconcile(opened.study)
         if grows:
-            await world.store(sent(2))
+            await world.store(opened.sent(2))
         await world.publish()
-        (entry,) = await world.entries(STUDY)
+        (entry,) = await world.entries(opened.study)
         assert (await world.manifest(entry)).count == (2 if grows else 1)
-        assert len(await world.entries(STUDY, "Deprecated")) == (is_done and grows)
-        assert (await world.records.find(OUTBOX, EVERYTHING, limit=10)).records == []
+        assert len(await world.entries(opened.study, "Deprecated")) == (is_done and grows)
+        assert await world.records.get(OUTBOX, [opened.study]) == []
 
     opened.run(body())
 
 
-def test_two_processes_publish_a_study_once(opened: Opened, tmp_path: Path) -> None:
+def test_two_processes_publish_a_study_once(opened: Opened) -> None:
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1), sent(2))
-        other = ManifestWorld(opened.archive.open(), tmp_path, world.offload)
+        await world.store(opened.sent(1), opened.sent(2))
+        other = ManifestWorld(opened.archive.open(), opened.folder, world.offload)
         await asyncio.gather(world.publisher.drain(), other.publisher.drain())
-        await asyncio.gather(*(each.manifests.reconcile(STUDY) for each in (world, other)), return_exceptions=True)
-        assert len(await world.entries(STUDY, "Approved", "Deprecated")) == 1
+        await asyncio.gather(
+            *(each.manifests.reconcile(opened.study) for each in (world, other)), return_exceptions=True
+        )
+        assert len(await world.entries(opened.study, "Approved", "Deprecated")) == 1
 
     opened.run(body())
 
@@ -214,14 +253,15 @@ def test_an_archive_that_was_there_before_is_published_once(opened: Opened) -> N
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1), sent(1, study=OTHER, accession="A200"))
-        await world.records.commit([Delete(OUTBOX, each) for each in (STUDY, OTHER)])
+        await world.store(opened.sent(1), opened.sent(1, study=opened.other, accession=f"B{opened.number}"))
+        await world.records.commit([Delete(OUTBOX, each) for each in (opened.study, opened.other)])
         assert await announce_all(world.records, "here")
-        assert await world.publish() == 2
+        assert await world.publish() >= 2
         assert not await announce_all(world.records, "here")
-        assert len(await world.of_accession("A200")) == 1
+        assert len(await world.of_accession(f"B{opened.number}")) == 1
         await forget_announcing(world.records)
         assert await announce_all(world.records, "here")
+        await world.publish()
 
     opened.run(body())
 
@@ -230,20 +270,20 @@ def test_who_may_not_see_a_study_finds_neither_manifest_nor_images(opened: Opene
     world = opened.world
 
     async def body() -> None:
-        await world.store(sent(1), sent(1, study=OTHER, patient="P2", accession="A200"))
+        await world.store(opened.sent(1), opened.sent(1, study=opened.other, patient=f"Q{opened.number}"))
         await world.publish()
-        (entry,), (foreign,) = await world.entries(STUDY), await world.entries(OTHER)
-        own = person(await _subject(world, STUDY), Grant(ALL))
-        assert [each.id for each in await world.entries(STUDY, who=own)] == [entry.id]
-        assert await world.entries(OTHER, who=own) == []
+        (entry,), (foreign,) = await world.entries(opened.study), await world.entries(opened.other)
+        own = person(await _subject(world, opened.study), Grant(ALL))
+        assert [each.id for each in await world.entries(opened.study, who=own)] == [entry.id]
+        assert await world.entries(opened.other, who=own) == []
         asked = [*asked_of(await world.manifest(foreign)), *asked_of(await world.manifest(entry))]
         answer = await world.fetch(own, asked)
-        assert (answer.status, list(answer.documents)) == ("PartialSuccess", [f"{SERIES}.1"])
+        assert (answer.status, list(answer.documents)) == ("PartialSuccess", [f"{opened.series}.1"])
         everyone = clinician()
         assert (await world.fetch(everyone, asked)).status == "Success"
-        await world.label(STUDY, "V", series=SERIES)
+        await world.label(opened.study, "V", series=opened.series)
         await world.publish()
-        assert await world.entries(STUDY, who=everyone) == []
+        assert await world.entries(opened.study, who=everyone) == []
         assert (await world.fetch(everyone, asked[1:])).errors == ["XDSDocumentUniqueIdError"]
 
     opened.run(body())
@@ -253,12 +293,16 @@ def test_a_study_of_key_objects_alone_is_not_published(opened: Opened) -> None:
     world = opened.world
 
     async def body() -> None:
-        await world.store(instance_file(STUDY, SERIES, f"{SERIES}.1", sop_class=KEY_OBJECT_SELECTION, modality="KO"))
+        await world.store(
+            instance_file(
+                opened.study, opened.series, f"{opened.series}.1", sop_class=KEY_OBJECT_SELECTION, modality="KO"
+            )
+        )
         await world.publish()
-        assert await world.entries(STUDY) == []
-        await world.store(sent(2))
+        assert await world.entries(opened.study) == []
+        await world.store(opened.sent(2))
         await world.publish()
-        (entry,) = await world.entries(STUDY)
+        (entry,) = await world.entries(opened.study)
         assert (await world.manifest(entry)).count == 2
 
     opened.run(body())

@@ -285,7 +285,7 @@ def questions(draw: st.DrawFn) -> tuple[QueryId, StoredQuery]:
     return id_, draw(QUERIES[id_])
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(asked=questions(), context=st.sampled_from([ANYBODY, CLERK, SCOPED]), style=st.integers(0, 10**6))
 def test_what_is_found_is_what_looking_at_every_object_finds(
     registry: Registry, asked: tuple[QueryId, StoredQuery], context: Context, style: int

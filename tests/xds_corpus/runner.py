@@ -26,6 +26,7 @@ _PATIENTS = {v.DOCUMENT_PATIENT, v.SUBMISSION_PATIENT, v.FOLDER_PATIENT}
 _UNIQUE = {v.DOCUMENT_UNIQUE, v.SUBMISSION_UNIQUE, v.FOLDER_UNIQUE}
 _CX = re.compile(rb'(?<=value=")([A-Za-z0-9.-]+)\^\^\^&amp;[0-9.]+&amp;ISO(?=")')
 _NUMBERED = {"$patient_id1$": "P15819", "$patient_id2$": "P15820"}
+_YEAR = timedelta(days=365)
 
 Key: TypeAlias = tuple[str, str, str, str]
 """Section, step, kind, name."""
@@ -85,6 +86,9 @@ class Runner:
         text = _message(step).read_text(encoding="utf-8")
         for symbol, value in (await self._used(step)).items():
             text = text.replace(symbol, _escaped(value))
+        now = self.node.clock.moment
+        for symbol, moment in {"$now$": now, "$lastyear$": now - _YEAR}.items():
+            text = text.replace(symbol, moment.strftime("%Y%m%d%H%M%S"))
         for symbol, number in _NUMBERED.items():
             text = text.replace(symbol, _escaped(await self.node.admit(number)))
         text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)

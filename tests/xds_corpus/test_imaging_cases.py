@@ -76,8 +76,8 @@ async def _failures(folder: Path, steps: list[dict[str, str]], tmp_path: Path) -
     world = ManifestWorld(SqliteRecords(tmp_path / "weft.sqlite", offload), tmp_path, offload, SOURCE)
     await world.prepare()
     await _store_images(world, folder)
-    apps = {"ids": world.soap, "rig": world.imaging_app(GATEWAY_SOURCE, GATEWAY_HOME)}
-    apps["ids"] = world.imaging_app(SOURCE, "urn:oid:1.2.3")
+    apps = {"ids": world.soap, "rig": world.soap_app(GATEWAY_SOURCE, GATEWAY_HOME)}
+    apps["ids"] = world.soap_app(SOURCE, "urn:oid:1.2.3")
     run, failures = Run(world, apps), {}
     for step in sorted(steps, key=lambda each: "Validat" in each["testplan"] or "validat" in each["testplan"]):
         try:

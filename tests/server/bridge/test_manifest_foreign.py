@@ -53,7 +53,8 @@ def test_a_manifest_of_its_study_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"%PDF-1.4", "prefix DICM"),
+        (b"%PDF-1.4", "too few"),
+        (b"%PDF-1.4" + bytes(200), "prefix DICM"),
         (instance_file(), "no Key Object Selection"),
         (build(replace(GOOD, title=Title("113001", "DCM"))), "rejected"),
         (build(replace(GOOD, series=())), "no Current Requested Procedure Evidence"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from server.bridge.manifest_announcing import OUTBOX
-from server.bridge.manifest_worker import LEASE, LONGEST_WAIT, QUIET
+from server.bridge.manifest_worker import LEASE, LONGEST_WAIT, QUIET, ManifestWorker
+from server.kernel.context import Context
 from server.kernel.offload import Offload
-from storage.ports import Put
+from server.xds.errors import RegistryError
+from server.xds.metadata import Submission
+from storage.ports import Bytes, Put
 from storage.query import EVERYTHING
 from storage.sqlite.records import SqliteRecords
 from tests.contract.manifest_world import ManifestWorld
@@ -84,21 +87,27 @@ def test_a_lease_keeps_others_away_until_it_ends(tmp_path: Path) -> None:
 
 def test_what_is_announced_meanwhile_is_not_lost(tmp_path: Path) -> None:
     async def body(world: ManifestWorld) -> None:
-        (record,) = (await world.records.find(OUTBOX, EVERYTHING, limit=1)).records
-        world.clock.moment += timedelta(seconds=5)
-
-        async def announce_again() -> None:
-            while (await world.records.get(OUTBOX, [STUDY]))[0].version == record.version:
-                await asyncio.sleep(0)
-            await world.records.commit([Put(OUTBOX, STUDY, b"-")])
-
-        await world.publisher.look()
-        world.clock.moment += QUIET
-        async with asyncio.TaskGroup() as running:
-            running.create_task(announce_again())
-            running.create_task(world.publisher.look())
-        assert await waiting(world) == 1
-        assert await world.publisher.drain() == 1
-        assert (await published(world), await waiting(world)) == (1, 0)
+        manifests = replace(world.manifests, repository=_Growing(world))
+        await ManifestWorker(world.records, manifests, world.clock).drain()
+        (entry,) = await world.entries(STUDY)
+        assert (await world.manifest(entry)).count == 2
+        assert await waiting(world) == 0
 
     run(tmp_path, body)
+
+
+@dataclass
+class _Growing:
+    """A repository during whose work the study grows, once."""
+
+    world: ManifestWorld
+    count: int = 0
+
+    async def provide_bytes(
+        self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
+    ) -> tuple[RegistryError, ...]:
+        self.count += 1
+        if self.count == 1:
+            await self.world.store(instance_file(uid="1.2.3.1.2"))
+            assert await waiting(self.world) == 1
+        return await self.world.documents.provide_bytes(context, submission, documents, act=act)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from server.dicom import key_objects as ko
 from server.dicom.key_objects import ImagingRequest, Manifest, Reference, ReferencedSeries, Title
-from server.dicom.key_objects_checks import check_manifest
+from server.dicom.key_objects_checks import Finding, check_manifest
 from server.dicom.key_objects_writing import MOST_REFERENCES, build
 from server.dicom.storage_classes import value_type
 from server.dicom.writer import to_part10
@@ -97,8 +97,8 @@ def test_another_library_reads_what_template_2010_asks_for() -> None:
 
 
 def test_our_own_has_no_finding_and_broken_ones_have() -> None:
-    def findings(manifest: Manifest) -> list[tuple[str, bool]]:
-        return [tuple(each) for each in check_manifest(ko.dataset_of(build(manifest)))]
+    def findings(manifest: Manifest) -> list[Finding]:
+        return check_manifest(ko.dataset_of(build(manifest)))
 
     good = sample()
     assert findings(good) == []
