@@ -27,8 +27,8 @@ from server.kernel.ids import new_token
 from server.kernel.problem import Kind, Problem
 from server.kernel.trail import Trail
 from storage.errors import StorageError, VersionConflict
-from storage.ports import Blobs, Delete, Put, Record, Records
-from storage.query import NOTHING, All, Any, Between, Equals
+from storage.ports import Blobs, Cursor, Delete, Put, Record, Records
+from storage.query import EVERYTHING, NOTHING, All, Any, Between, Equals
 
 KEPT = timedelta(hours=24)
 _LEASE = 600_000_000
@@ -38,6 +38,7 @@ _POLL_SECONDS = 5.0
 _LONGEST_DETAIL = 4000
 _MOST_RUNNING = 20
 """Jobs that are not over, of all actors."""
+_PAGE = 200
 
 _log = logging.getLogger("weft.fhir.export")
 
@@ -102,6 +103,18 @@ class Exports:
             context.trail.refuse("consents changed since the export began")
             raise Problem(Kind.GONE, "Consents have changed since: ask for the export again.")
         return job.files[number]
+
+    async def named(self) -> frozenset[str]:
+        """The names of all blobs that files of exports lie in: a check of the store leaves these alone."""
+        names: set[str] = set()
+        after: Cursor | None = None
+        while True:
+            page = await self.records.find(COLLECTION, EVERYTHING, after=after, limit=_PAGE)
+            for record in page.records:
+                if (job := from_record(record)) is not None:
+                    names.update(each.blob.name for each in job.files)
+            if (after := page.next) is None:
+                return frozenset(names)
 
     async def _found(self, context: Context, job_id: str) -> tuple[Job, Record]:
         found = await self.records.get(COLLECTION, [job_id])
