@@ -21,6 +21,7 @@ from server.audit.opening import Audit
 from server.audit.writes import UNRECORDED, RecordedWrites, Writes
 from server.auditing import projection_of, trail_workers
 from server.authorization import Authorization
+from server.bridge.manifest_announcing import announcement
 from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.consenting import open_access
@@ -138,7 +139,9 @@ class Services:
             history=self.fhir.history,
             transactions=self.fhir.transactions,
             batches=self.fhir.batches,
-            catalogue=self.fhir.catalogue((self.timeline.operation(), *ExportOperation(self.exports).rows())),
+            catalogue=self.fhir.catalogue(
+                (self.timeline.operation(), *ExportOperation(self.exports).rows(), *self.documents.operations())
+            ),
             registry=lambda: self.fhir.knowledge.parameters.registry,
             profiles=_profiles(),
             policies=Policies(
@@ -189,7 +192,8 @@ async def _over(ground: Groundwork) -> Services:
     alerts = RecordedAlerts(audit.recorder, clock) if audit is not None else None
     access = open_access(records, clock, settings, fhir_options(settings), alerts)
     community = await open_community(records, settings.community, settings.patient_authority)
-    rules = document_rules(records, community, clock)
+    has_manifests = settings.manifests == "on"
+    rules = await document_rules(records, community, clock, has_manifests=has_manifests)
     fhir = await open_fhir(records, access, clock, offload, fhir_options(settings), alerts, writes, rules)
     site = ZoneInfo(settings.image_time_zone)
     reconciler = Reconciler(
@@ -201,6 +205,7 @@ async def _over(ground: Groundwork) -> Services:
         site,
         settings.own_url + "/dicomweb",
         requires_token=settings.auth != "off",
+        announce=announcement if has_manifests else None,
     )
     bridge = Worker(records, reconciler, clock)
     imaging = ImagingAccess(access, ImagingRecords(records))

@@ -14,14 +14,16 @@ from server.archive.recode import Recoder
 from server.archive.retrieve import Retriever
 from server.audit.writes import Writes
 from server.bridge.manifest_access import ManifestAccess
-from server.bridge.manifest_announcing import ManifestAnnouncements
+from server.bridge.manifest_announcing import ManifestAnnouncements, forget_announcing
 from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
+from server.bridge.manifest_foreign import FORMATS, ForeignManifests
 from server.bridge.manifest_source import Sources
 from server.bridge.manifest_worker import ManifestWorker
 from server.bridge.manifests import Manifests
 from server.fhir.index.bases import Bases
+from server.fhir.operations.catalogue import Operation
 from server.fhir.services import FhirServices
 from server.fhir.writing import Rules
 from server.groundwork import Groundwork
@@ -37,7 +39,10 @@ from server.kernel import supervision
 from server.kernel.clock import Clock
 from server.kernel.hosts import Hosts
 from server.mpi.blocking import BlockRules
+from server.mpi.index_key import open_index_key
+from server.mpi.index_operation import ImagingIndexOperation
 from server.mpi.institutions import Institutions
+from server.mpi.lookup import Lookup
 from server.mpi.master_index import MasterIndex
 from server.mpi.regional_index import RegionalIndex
 from server.oauth.door import SmartDoor
@@ -50,6 +55,7 @@ from server.trust.assertions import Assertions
 from server.trust.conditions import Own
 from server.trust.nodes import Nodes
 from server.trust.store import TrustStore
+from server.trust.sweeping import TrustSweeper
 from server.xds.binaries import Documents as Binaries
 from server.xds.committing import Committer
 from server.xds.community import Community
@@ -64,9 +70,9 @@ from server.xds.registry import Registry
 from server.xds.removing import Removals
 from server.xds.repository import Repository
 from server.xds.stored import Shelf
+from server.xds.study_documents import StudyDocuments
 from server.xds.updating import Updates
 from server.xds.visibility import Visibility
-from storage.encryption.secret_file import open_secret
 from storage.ports import Records
 
 
@@ -92,7 +98,8 @@ class Documents:
     clock: Clock
 
     def workers(self) -> Mapping[str, supervision.Worker]:
-        found = {"master index": self.master.run, "replies": self.replies.run}
+        trust = TrustSweeper(TrustStore(self.repository.records), self.clock)
+        found = {"master index": self.master.run, "replies": self.replies.run, "trust": trust.run}
         if self.settings.manifests == "on":
             found["manifests"] = self.manifests().run
         return found
@@ -115,6 +122,23 @@ class Documents:
             site=ZoneInfo(settings.image_time_zone),
         )
         return ManifestWorker(records, manifests, self.clock)
+
+    def operations(self) -> tuple[Operation, ...]:
+        """What FHIR clients may ask of the regional index."""
+        return ImagingIndexOperation(self.lookup()).rows()
+
+    def lookup(self) -> Lookup:
+        """Where the images of an examination are."""
+        fhir = self.binaries.fhir
+        return Lookup(
+            records=fhir.records,
+            repository=fhir,
+            identities=self.master,
+            index=self.index,
+            institutions=self.institutions,
+            wado_url=self.settings.own_url + "/dicomweb",
+            documents=StudyDocuments(self.queries.shelf, self.queries.visibility),
+        )
 
     def xds(self, identify: Identify | None = None) -> SoapSurface:
         """Registry, repository and imaging source of this community."""
@@ -158,9 +182,15 @@ class Documents:
         )
 
 
-def document_rules(records: Records, community: Community, clock: Clock) -> tuple[Rules, ...]:
+async def document_rules(
+    records: Records, community: Community, clock: Clock, *, has_manifests: bool
+) -> tuple[Rules, ...]:
     """What writing over FHIR has to heed of documents, manifests and persons."""
-    return (OwnedResources(records), ManifestAnnouncements(), BlockRules(records, community.patient_authority, clock))
+    others = OwnedResources(records), BlockRules(records, community.patient_authority, clock)
+    if has_manifests:
+        return (*others, ManifestAnnouncements())
+    await forget_announcing(records)
+    return others
 
 
 async def open_documents(
@@ -181,15 +211,16 @@ async def open_documents(
     registry = Registry(committer=committer, access=access, identities=master, community=community, clock=clock)
     visibility = Visibility(records, access, ManifestAccess(records, access, imaging))
     shelf, contents = Shelf(records, offload), Contents(records, blobs, offload)
-    repository = Repository(records, contents, registry, visibility, community)
+    checks = dict.fromkeys(FORMATS, ForeignManifests(blobs, offload))
+    repository = Repository(records, contents, registry, visibility, community, checks)
     staging = Staging(blobs, Recoder(FrameCoder(retriever, settings.max_pixels)))
-    secret = open_secret(settings.index_key)
+    key = await open_index_key(records, settings.index_key, offload)
     return Documents(
         settings=settings,
         community=community,
         master=master,
         institutions=Institutions(records, fhir.repository, settings.institution),
-        index=RegionalIndex(secret, community.index_authority, records, fhir.repository, master, clock),
+        index=RegionalIndex(key, community.index_authority, records, fhir.repository, master, clock),
         registry=registry,
         repository=repository,
         queries=Queries(

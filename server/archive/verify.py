@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +40,8 @@ class Verifier:
     clock: Clock
     decode: bool = False
     sweep: bool = False
+    others: Callable[[], Awaitable[Collection[str]]] | None = None
+    """Names of files that records outside the archive name: documents of the registry."""
 
     async def verify(self) -> AsyncIterator[Event]:
         """Findings as they come up, and progress in between."""
@@ -58,6 +60,8 @@ class Verifier:
             yield Progress(instances, max(total, instances), octets)
         async for finding in Recount(self.retriever.records).check(counted):
             yield finding
+        if self.others is not None and unnamed:
+            unnamed.difference_update(await self.others())
         for name in sorted(unnamed):
             yield await self._left_over(name)
 

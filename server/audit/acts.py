@@ -109,6 +109,7 @@ _OPERATIONS = {
     "$validate-code": _OPERATION,
     "$export": Pattern(EXPORT, "operation", "R", About.JOB),
     "$generate-metadata": _OPERATION,
+    "$imaging-index": _OPERATION,
     "$ihe-pix": Pattern(QUERY, "ITI-83", "E", About.QUERY),
     "$match": Pattern(QUERY, "ITI-119", "E", About.QUERY),
 }

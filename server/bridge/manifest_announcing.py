@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from server.archive.recount import pages
 from server.archive.rows import STUDY
+from server.dicom.uid import is_uid
 from server.fhir.json_form import reread
 from server.fhir.series_labels import study_uids
 from server.fhir.writing import Act, Change, Ruling
@@ -39,7 +40,7 @@ class ManifestAnnouncements:
 def _acts(change: Change) -> tuple[Act, ...]:
     current = change.standing.current
     study = change.resource or (reread(current.body) if current is not None else {})
-    return tuple(announcement(uid) for uid in dict.fromkeys(study_uids(study)) if uid)
+    return tuple(announcement(uid) for uid in dict.fromkeys(study_uids(study)) if is_uid(uid))
 
 
 async def announce_all(records: Records, address: str) -> bool:

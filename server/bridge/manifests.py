@@ -26,7 +26,7 @@ from server.dicom.key_objects import Manifest
 from server.dicom.key_objects_writing import build
 from server.kernel.clock import Clock
 from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
-from server.kernel.problem import Problem
+from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier, Identities
 from server.xds.datatypes import Cx
 from server.xds.errors import ErrorCode, RegistryError
@@ -42,6 +42,13 @@ CONTEXT = Context(
 )
 _MOST_NUMBERS = 20
 """Examination numbers of one study that are entered into the regional index."""
+_REPEATED = frozenset({ErrorCode.DUPLICATE_UNIQUE_ID, ErrorCode.DUPLICATE_IN_MESSAGE})
+"""What the registry says of a version it has already."""
+_OVERTAKEN = frozenset({
+    ErrorCode.DEPRECATED_DOCUMENT, ErrorCode.UNRESOLVED_REFERENCE, ErrorCode.UNKNOWN_PATIENT,
+    ErrorCode.PATIENT_MISMATCH,
+})  # fmt: skip
+"""And when somebody withdrew the version before, or merged the patient, meanwhile: then all is looked at anew."""
 _log = logging.getLogger("weft.bridge")
 
 
@@ -130,7 +137,10 @@ class Manifests:
         try:
             await self.repository.provide_bytes(CONTEXT, submission, {entry.id: content}, act="RAD-68")
         except Problem as problem:
-            if not _is_repeated(problem) or not await self.shelf.documents([version.entry]):
+            codes = {each.code for each in problem.issues}
+            if codes & _OVERTAKEN:
+                raise Problem(Kind.CONFLICT, problem.text, problem.issues) from problem
+            if not codes & _REPEATED or not await self.shelf.documents([version.entry]):
                 raise
 
     def _stamped(self, draft: _Draft, version: Version, moment: datetime) -> Manifest:
@@ -208,7 +218,3 @@ def _drafted(study: StudySource, told: Told, where: Whereabouts, setting: Settin
     manifest, entry = manifest_of(study, where), entry_of(study, told, setting)
     digest = hashlib.sha256(repr((_EDITION, manifest, entry)).encode()).hexdigest()
     return _Draft(study, manifest, entry, digest)
-
-
-def _is_repeated(problem: Problem) -> bool:
-    return any(each.code in (ErrorCode.DUPLICATE_UNIQUE_ID, ErrorCode.DUPLICATE_IN_MESSAGE) for each in problem.issues)

@@ -14,7 +14,7 @@ from server.commands.configuration import fail
 from server.commands.options import Data, Records, group
 from server.commands.over_services import at_the_command_line, over_services
 from server.kernel.clock import micros
-from server.mpi.institutions import Institution, Institutions
+from server.mpi.institutions import Institution
 
 institutions = group("institution", "Hospitals and practices whose images and numbers come here.")
 
@@ -56,7 +56,7 @@ def add(
         at = micros(services.clock)
         event = changed(at, administrator(), Changed.CONFIGURATION, "C", f"institution {made.code}", "registered")
         beside = services.smart.recording.acts([event])
-        await _over(services).add(at_the_command_line(), made, beside)
+        await services.documents.institutions.add(at_the_command_line(), made, beside)
 
     over_services(work, data, records, _OTHERS)
     say(f"{made.name} is registered under {made.code}.")
@@ -67,7 +67,7 @@ def list_(data: Data = None, records: Records = None) -> None:
     """Show every institution."""
 
     async def work(services: Services) -> list[Institution]:
-        return await _over(services).every()
+        return await services.documents.institutions.every()
 
     found = over_services(work, data, records)
     rows = [
@@ -81,7 +81,3 @@ def list_(data: Data = None, records: Records = None) -> None:
         for each in found
     ]
     show(("CODE", "NAME", "OID", "IN IMAGES", "ISSUERS"), rows, "There is no institution yet.")
-
-
-def _over(services: Services) -> Institutions:
-    return Institutions(services.stores.records, services.fhir.repository, services.settings.institution)

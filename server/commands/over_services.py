@@ -13,8 +13,6 @@ from server.commands.configuration import failing_clearly, opened, settings_or_e
 from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
 from server.kernel.ids import new_token
 from server.kernel.trail import Trail
-from server.mpi.master_index import MasterIndex
-from server.xds.community import open_community
 
 T = TypeVar("T")
 
@@ -37,9 +35,3 @@ def at_the_command_line() -> Context:
     """An administrator's acts, told to the audit trail."""
     actor = Actor("command-line", administrator().name, (Grant(INTERACTIONS),), frozenset({SERVER}))
     return Context(actor, new_token(), "HOPERAT", trail=Trail())
-
-
-async def master_index(services: Services) -> MasterIndex:
-    settings, records = services.settings, services.stores.records
-    community = await open_community(records, settings.community, settings.patient_authority)
-    return MasterIndex(records, services.fhir.repository, community.patient_authority, services.clock)

@@ -12,10 +12,12 @@ from server.assembly import Services
 from server.commands.acting import day, say, show
 from server.commands.configuration import fail
 from server.commands.options import Data, Records, group
-from server.commands.over_services import at_the_command_line, master_index, over_services
+from server.commands.over_services import at_the_command_line, over_services
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier, PatientIdentity
+from server.mpi.lookup import Asked, Found
 from server.mpi.master_index import MasterIndex
+from server.mpi.number import is_number
 from server.mpi.reviewing import Proposed, Told
 
 persons = group("person", "Patients of several hospitals who are one person.")
@@ -31,7 +33,9 @@ Why = Annotated[str, typer.Option(help="Reason, kept with the act.")]
 
 @persons.command("show")
 def show_(
-    who: Annotated[str, typer.Argument(help="Logical id of a Patient, or an identifier as system|value.")],
+    who: Annotated[
+        str, typer.Argument(help="Logical id of a Patient, a master number, or an identifier as system|value.")
+    ],
     data: Data = None,
     records: Records = None,
 ) -> None:
@@ -39,7 +43,10 @@ def show_(
 
     async def work(index: MasterIndex) -> PatientIdentity:
         system, bar, value = who.rpartition("|")
-        found = await index.resolve(Identifier(system, value)) if bar else await index.of_patient(_reference(who))
+        if bar or is_number(who):
+            found = await index.resolve(Identifier(system or index.system, value))
+        else:
+            found = await index.of_patient(_reference(who))
         if found is None:
             raise Problem(Kind.NOT_FOUND, "The master index knows nobody by that.")
         return found
@@ -132,6 +139,30 @@ def history(patient: Patient, data: Data = None, records: Records = None) -> Non
 
 
 @persons.command()
+def examinations(
+    number: Annotated[str, typer.Option(help="Examination number (accession number).")] = "",
+    index: Annotated[str, typer.Option(help="Regional index.")] = "",
+    institution: Annotated[str, typer.Option(help="Code of the institution, beside another one.")] = "",
+    citizen: Annotated[bool, typer.Option("--citizen", help="By a citizen number, which is asked for.")] = False,
+    data: Data = None,
+    records: Records = None,
+) -> None:
+    """Show where the images of an examination are."""
+    # Asked for, because what stands on a command line is kept by the shell.
+    asked = Asked(index, typer.prompt("Citizen number", hide_input=True) if citizen else "", number, institution)
+
+    async def work(services: Services) -> list[Found]:
+        return await services.documents.lookup().find(at_the_command_line(), asked)
+
+    rows = [
+        (each.examination.index, each.institution or each.examination.institution, each.examination.number, study.url)
+        for each in over_services(work, data, records)
+        for study in each.studies
+    ]
+    show(("INDEX", "INSTITUTION", "NUMBER", "IMAGES"), rows, "No images of such an examination are here.")
+
+
+@persons.command()
 def undo(act: Act, why: Why = "", data: Data = None, records: Records = None) -> None:
     """Take an act back."""
 
@@ -144,7 +175,7 @@ def undo(act: Act, why: Why = "", data: Data = None, records: Records = None) ->
 
 def _over(work: Callable[[MasterIndex], Awaitable[T]], data: Path | None, records: str | None) -> T:
     async def act(services: Services) -> T:
-        return await work(await master_index(services))
+        return await work(services.documents.master)
 
     return over_services(act, data, records)
 

@@ -13,9 +13,10 @@ from server.kernel.offload import Offload
 from server.soap.message import Exchange, Reply, Transaction
 from server.xds.contents import Content
 from server.xds.document_removal import DocumentRemoval
-from server.xds.ebxml_reading import identity, read_submission
+from server.xds.ebxml_reading import read_submission
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.repository import DocumentRequest, Repository
+from server.xds.rim_fields import identity
 from server.xds.vocabulary import LCM, RMD, XDSB
 
 _PROVIDE = f"{{{XDSB}}}ProvideAndRegisterDocumentSetRequest"

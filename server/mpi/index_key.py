@@ -6,20 +6,13 @@ others. So none is made where there are indexes already: the file that made them
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from server.mpi.stored import EXAMINATIONS
-from storage.encryption.keys import KeyFileError, publish, read_private
+from storage.encryption.keys import KeyFileError
+from storage.encryption.secret_file import open_secret
 from storage.ports import Records, Threads
 from storage.query import EVERYTHING
-
-_FORMAT = "weft index key 1"
-_OCTETS = 32
 
 
 async def open_index_key(records: Records, path: Path, threads: Threads) -> bytes:
@@ -29,28 +22,6 @@ async def open_index_key(records: Records, path: Path, threads: Threads) -> byte
 
 
 def _opened(path: Path, is_used: bool) -> bytes:
-    try:
-        if not path.exists():
-            if is_used:
-                raise KeyFileError(f"key file {path} is missing: examinations are indexed by it already; restore it")
-            with suppress(FileExistsError):
-                publish(path, _encoded(secrets.token_bytes(_OCTETS)), replacing=False)
-        return _decoded(read_private(path))
-    except KeyFileError:
-        raise
-    except OSError as error:
-        raise KeyFileError(f"key file {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise KeyFileError(f"key file {path}: not a key of the regional index") from error
-
-
-def _encoded(key: bytes) -> bytes:
-    return json.dumps({"format": _FORMAT, "key": base64.b64encode(key).decode()}).encode() + b"\n"
-
-
-def _decoded(content: bytes) -> bytes:
-    read = json.loads(content)
-    key = base64.b64decode(read["key"], validate=True)
-    if read["format"] != _FORMAT or len(key) != _OCTETS:
-        raise ValueError(_FORMAT)
-    return key
+    if is_used and not path.exists():
+        raise KeyFileError(f"key file {path} is missing: examinations are indexed by it already; restore it")
+    return open_secret(path)

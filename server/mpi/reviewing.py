@@ -14,7 +14,7 @@ from server.mpi.linking import Linking
 from server.mpi.patients import Patients
 from server.mpi.proposing import CONFIRMED, OPEN, REJECTED, kept_put
 from server.mpi.stored import ACTS, PROPOSALS, Act, Proposal, decode
-from storage.query import EVERYTHING, All, Equals, Order, Predicate
+from storage.query import All, Equals, Order, Predicate
 
 
 class Proposed(NamedTuple):
@@ -61,8 +61,7 @@ class Reviewing:
     async def history(self, context: Context, patient: str, limit: int = 100) -> list[Told]:
         """Every act upon a Patient, the latest first."""
         await self._patients.permitted(context, (patient,))
-        predicate = Equals("patient", patient) if patient else EVERYTHING
-        page = await self._records.find(ACTS, predicate, order=(Order("at", True),), limit=limit)
+        page = await self._records.find(ACTS, Equals("patient", patient), order=(Order("at", True),), limit=limit)
         return [Told(each.id, decode(each.body, Act)) for each in page.records]
 
     async def _open(self, context: Context, id: str) -> tuple[Proposal, int]:

@@ -39,7 +39,7 @@ STATED, ALIKE = "stated", "same number"
 
 INDEXES = (
     Index(BLOCKS, ("block",)),
-    Index(ACTS, ("number", "at")),
+    Index(ACTS, ("patient", "at")),
     Index(PROPOSALS, ("status", "at")),
     Index(PROPOSALS, ("patient",)),
     Index(INSTITUTIONS, ("mark",)),

@@ -7,7 +7,7 @@ An attachment is in the blob store before its transaction runs, counted and hash
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from lxml import etree
@@ -103,4 +103,3 @@ class Transaction:
     """Whether it is packed with MTOM as a rule; what is sent otherwise is taken too, and answered alike."""
     interaction: str = "search"
     """Under which the access decision is asked."""
-    limits: Mapping[str, int] = field(default_factory=dict)

@@ -56,7 +56,9 @@ class Incoming:
         offload: Offload,
         limits: MessageLimits,
         room: Room | None = None,
+        unknown: Room | None = None,
     ) -> None:
+        """`room` is for envelopes, in memory; `unknown` for what is stored before its sender is known."""
         kind, parameters = parse_media_type(content_type)
         if kind != MULTIPART and kind not in _SIMPLE:
             text = f"A message is {SOAP_TYPE}, or {MULTIPART} of {XOP_TYPE} parts."
@@ -70,6 +72,8 @@ class Incoming:
         self._offload = offload
         self._limits = limits
         self._room = room or Room(limits.message)
+        self._unknown = unknown
+        self._charged = 0
         self._scanner: Scanner | None = None
         self._stored: list[Received] = []
         self._by_id: dict[str, Received] = {}
@@ -89,6 +93,12 @@ class Incoming:
         self._envelope = found
         return found
 
+    def admit(self) -> None:
+        """The sender is known, and may take up what a message may."""
+        if self._unknown is not None:
+            self._unknown.give_back(self._charged)
+        self._unknown, self._charged = None, 0
+
     async def attachments(self) -> None:
         """What comes after the envelope; then each xop:Include of the body gives way to its binary."""
         if self._parts is not None:
@@ -100,6 +110,7 @@ class Incoming:
 
     async def close(self) -> None:
         """Deletes what nobody kept."""
+        self.admit()
         if self._scanner is not None:
             self._scanner.release()
         for each in self._stored:
@@ -143,11 +154,18 @@ class Incoming:
             self._by_id[name] = received
 
     async def _store(self, octets: AsyncIterator[Bytes], media_type: str = "") -> Received:
-        measured = Measured(octets, self._offload, self._limits.document)
+        measured = Measured(self._charging(octets), self._offload, self._limits.document)
         ref = await self._blobs.put(measured.content())
         received = Received(ref, measured.sha1, media_type)
         self._stored.append(received)
         return received
+
+    async def _charging(self, octets: AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
+        async for piece in octets:
+            if self._unknown is not None:
+                self._unknown.take(len(piece))
+                self._charged += len(piece)
+            yield piece
 
     async def _parsed(self, chunks: AsyncIterator[Bytes], charset: str) -> Envelope:
         self._scanner = scanner = Scanner(chunks, self._limits.message, self._room)

@@ -22,7 +22,7 @@ _FREE = _TAKEN_AT_ONCE = 1 << 20
 
 
 class Room:
-    """Bytes that all long envelopes of a process may hold together; whoever comes too late is told to come again."""
+    """Bytes that all messages of a process may take up together; whoever comes too late is told to come again."""
 
     def __init__(self, octets: int) -> None:
         self._left = octets

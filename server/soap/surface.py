@@ -34,6 +34,9 @@ from storage.errors import StoreUnavailable
 from storage.ports import Blobs
 
 _ROOM = 256 << 20
+"""In memory."""
+_UNKNOWN = 16 << 30
+"""In the store, of senders not known yet: documents may come before what names who sends them."""
 
 _log = logging.getLogger("weft.soap")
 
@@ -69,6 +72,7 @@ class SoapSurface:
     limits: MessageLimits = field(default_factory=MessageLimits)
     replies: Replies = field(default_factory=lambda: Replies(Hosts()))
     room: Room = field(default_factory=lambda: Room(_ROOM))
+    unknown: Room = field(default_factory=lambda: Room(_UNKNOWN))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(self._endpoint(path, rows) for path, rows in self.rows.items())
@@ -85,7 +89,7 @@ class SoapSurface:
 
     async def _handle(self, call: Call, rows: Sequence[Transaction]) -> Answer:
         stream, content_type = _whole(call, self.offload), call.header("content-type") or ""
-        incoming = Incoming(stream, content_type, self.blobs, self.offload, self.limits, self.room)
+        incoming = Incoming(stream, content_type, self.blobs, self.offload, self.limits, self.room, self.unknown)
         try:
             return await self._exchange(call, rows, incoming)
         finally:
@@ -100,6 +104,7 @@ class SoapSurface:
             is_elsewhere = self.replies.check(addressing.reply_to)
             call.context = await self.identify.identify(call, envelope.header, envelope.body, transaction)
             call.context.trail.name(transaction.name)
+            incoming.admit()
             await incoming.attachments()
             reply = await self._performed(call, envelope, transaction, incoming)
         except Problem as problem:

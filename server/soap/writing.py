@@ -99,9 +99,10 @@ def _multipart(
 ) -> Packed:
     boundary, message = f"uuid:{new_boundary()}", uuid4()
     names = [f"{number}.{message}@weft" for number in range(len(attachments) + 1)]
-    root = texts[0]
+    pieces = [texts[0]]
     for name, text in zip(names[1:], texts[1:], strict=True):
-        root += f'<x:Include xmlns:x="{XOP}" href="cid:{name}"/>'.encode() + text
+        pieces += [f'<x:Include xmlns:x="{XOP}" href="cid:{name}"/>'.encode(), text]
+    root = b"".join(pieces)
     heads = [_head(names[0], f'{XOP_TYPE}; charset=UTF-8; type="{SOAP_TYPE}"')]
     heads += [_head(name, each.media_type) for name, each in zip(names[1:], attachments, strict=True)]
     parameters = (("start", quoted(f"<{names[0]}>")), ("start-info", quoted(SOAP_TYPE)), ("action", quoted(action)))

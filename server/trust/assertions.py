@@ -32,9 +32,14 @@ from server.trust.store import HeldIssuer, TrustStore
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 SECURITY = f"{{{WSSE}}}Security"
 
-_ENCRYPTED = f"{{{SAML}}}EncryptedAssertion"
+_OTHERS = (
+    f"{{{SAML}}}EncryptedAssertion",
+    "{urn:oasis:names:tc:SAML:1.0:assertion}Assertion",
+    f"{{{WSSE}}}UsernameToken",
+)
+"""Tokens that speak for somebody too, in ways not understood here."""
 _LONGEST = 128 << 10
-_LONGEST_ID = 512
+_LONGEST_ID, _LONGEST_ISSUER = 512, 1024
 _MOST_KEPT = 512
 _WITH_ID = etree.XPath("//@*[local-name()='ID' or local-name()='Id' or local-name()='id'][. = $id]")
 
@@ -82,7 +87,7 @@ class Assertions:
     async def verify(self, header: etree._Element, presented: Presented) -> tuple[Asserted, HeldIssuer]:
         """`UNAUTHENTICATED` with a WS-Security code, whatever is wrong with it (`Refusal.reason` tells)."""
         found = await self._offload.cpu(_located, header)
-        held = await self._store.issuer(found.issuer)
+        held = await self._store.issuer(found.issuer) if len(found.issuer) <= _LONGEST_ISSUER else None
         if held is None:
             raise failed("an issuer that nobody here believes")
         assertion = await self._verified(found, held)
@@ -114,12 +119,12 @@ class Assertions:
 
 def has_assertion(header: etree._Element | None) -> bool:
     """Whether somebody is spoken for, well or not."""
-    return header is not None and next(header.iter(ASSERTION, _ENCRYPTED), None) is not None
+    return header is not None and next(header.iter(ASSERTION, *_OTHERS), None) is not None
 
 
 def _located(header: etree._Element) -> _Found:
     """In its place, and the only one with its ID in the whole message."""
-    assertions = list(header.iter(ASSERTION, _ENCRYPTED))
+    assertions = list(header.iter(ASSERTION, *_OTHERS))
     if len(assertions) != 1 or assertions[0].tag != ASSERTION:
         raise invalid("one assertion that can be read, and no more")
     assertion = assertions[0]

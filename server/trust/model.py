@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from server.access.consent.purposes import TREATMENT
@@ -19,9 +21,9 @@ class Issuer(msgspec.Struct, frozen=True):
     """PEM: one, or two while a new one takes over."""
     audiences: tuple[str, ...] = ()
     """By which its assertions may mean us, beside our own names."""
-    roles: dict[str, tuple[str, ...]] = {}
+    roles: Mapping[str, tuple[str, ...]] = {}
     """Names of `server.access.roles` by code, or by `system|code` where codes of several systems are alike."""
-    purposes: dict[str, str] = {}
+    purposes: Mapping[str, str] = {}
     """HL7 v3 ActReason by code or `system|code`, where it states purposes in codes of its own."""
     purpose: str = TREATMENT
     """Of assertions that state none."""

@@ -5,9 +5,10 @@ What a message can be told wrong by itself, `server.xds.structure` has refused a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from server.mpi.identity import PatientIdentity
 from server.xds.errors import ErrorCode, RegistryError
 from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, Submission, SubmissionSet
 from server.xds.vocabulary import APPROVED, IS_SNAPSHOT_OF, RPLC, XFRM_RPLC
@@ -21,8 +22,10 @@ class Associating:
     own: Mapping[str, RegistryObject]
     """Of the submission, by id; so are the registered ones."""
     registered: Mapping[str, RegistryObject]
-    is_same_patient: Callable[[str], bool]
-    """Whether a patientId is that of the submission, merges considered."""
+    patients: Mapping[str, str]
+    """`Patient/3` that each registered document and folder is of."""
+    identity: PatientIdentity
+    """Whom the submission is about, merges considered."""
 
     def check(self, submission: Submission) -> list[RegistryError]:
         return [error for each in submission.associations for error in self._faults(each)]
@@ -90,7 +93,7 @@ class Associating:
             yield RegistryError(ErrorCode.DEPRECATED_DOCUMENT, text, each.id)
 
     def _is_same_patient(self, entry: DocumentEntry | Folder) -> bool:
-        return entry.id in self.own or self.is_same_patient(entry.patient_id)
+        return entry.id in self.own or self.patients.get(entry.id) in self.identity.patients
 
 
 def _wrong(each: Association, text: str) -> RegistryError:

@@ -23,8 +23,8 @@ from server.xds.datatypes import (
 )
 from server.xds.metadata import Association, Author, Code, DocumentEntry, Folder, Localized, SubmissionSet
 
-MOST_VALUE, MOST_TEXT, MOST_UNIQUE_ID = 256, 1024, 128
-"""Characters: LongName of a value, FreeFormText of a title, and a document's uniqueId."""
+MOST_VALUE, MOST_TEXT, MOST_UNIQUE_ID, MOST_URI = 256, 1024, 128, 4096
+"""Characters: LongName of a value, FreeFormText of a title, a document's uniqueId and its URI, which may be split."""
 
 
 def document_faults(entry: DocumentEntry, codes: CodeSets, *, is_from_source: bool) -> Iterator[str]:
@@ -77,6 +77,8 @@ def _document_forms(entry: DocumentEntry) -> Iterator[str]:
     )
     for each in entry.source_patient_info:
         yield from _claim("sourcePatientInfo", each, _is_patient_info, "written PID-<number>|<value>")
+    if len(entry.uri) > MOST_URI:
+        yield f"URI is longer than {MOST_URI} characters"
     if len(entry.unique_id) > MOST_UNIQUE_ID:
         yield f"uniqueId is longer than {MOST_UNIQUE_ID} characters"
     yield from _order(entry.service_start_time, entry.service_stop_time)
@@ -150,7 +152,7 @@ def _common(entry: DocumentEntry | SubmissionSet | Folder | Association) -> Iter
     if entry.home:
         yield from _claim("home", entry.home, _is_home, "urn:oid: with an OID")
     for name in entry.__dataclass_fields__:
-        if _is_long(getattr(entry, name)):
+        if name != "uri" and _is_long(getattr(entry, name)):
             yield f"{name.replace('_', ' ')} is longer than the schema allows"
 
 

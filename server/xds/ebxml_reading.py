@@ -7,27 +7,24 @@ patient ids, a size that is no number) is refused here, everything wrong with a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lxml import etree
 
 from server.kernel.problem import Kind
 from server.xds import vocabulary as v
-from server.xds.errors import ErrorCode, RegistryError, refusal, refused
+from server.xds.errors import ErrorCode, refusal, refused
 from server.xds.metadata import (
     Association,
-    Author,
-    Code,
     DocumentEntry,
     Folder,
     RegistryObject,
     Slot,
     Submission,
     SubmissionSet,
-    plain,
 )
-from server.xds.rim import Classified, Parts, Tag, classified, elements, parts_of, slot_of, text_of
+from server.xds.rim import Classified, Tag, classified, elements, parts_of, slot_of, text_of
+from server.xds.rim_fields import Fields, Findings, identity
 
 MOST_OBJECTS = 5000
 
@@ -35,27 +32,22 @@ _LIST = f"{{{v.RIM}}}RegistryObjectList"
 _SUBMIT = f"{{{v.LCM}}}SubmitObjectsRequest"
 _ADHOC = f"{{{v.RIM}}}AdhocQuery"
 _OPTION = f"{{{v.QUERY}}}ResponseOption"
+_NO_OBJECTS = frozenset({Tag.CLASSIFICATION, Tag.REFERENCE})
 _WRAPPED = b'<rim:RegistryObjectList xmlns:rim="' + v.RIM.encode() + b'">'
-_UUID = "urn:uuid:"
-
-
-def identity(text: str) -> str:
-    """An object's id: UUIDs in lower case, as the registry keeps them; symbolic ids as they are."""
-    return text.lower() if text[:9].lower() == _UUID else text
 
 
 def read_submission(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> Submission:
     """A rim:RegistryObjectList, or the lcm:SubmitObjectsRequest that holds one."""
-    reader = _Reader()
-    objects = reader.objects(_object_list(element), at_most)
-    if reader.errors:
-        raise refusal(reader.errors)
+    findings = Findings()
+    objects = _objects(_object_list(element), at_most, findings)
+    if findings.errors:
+        raise refusal(findings.errors)
     return Submission(
         tuple(each for each in objects if isinstance(each, SubmissionSet)),
         tuple(each for each in objects if isinstance(each, DocumentEntry)),
         tuple(each for each in objects if isinstance(each, Folder)),
         tuple(each for each in objects if isinstance(each, Association)),
-        tuple(reader.unsaved),
+        tuple(findings.unsaved),
     )
 
 
@@ -64,10 +56,10 @@ def read_objects(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> tup
 
     Its author is another registry, which minds the form of what it keeps.
     """
-    reader = _Reader(is_strict=False)
-    objects = reader.objects(element, at_most)
-    if reader.errors:
-        raise refusal(reader.errors)
+    findings = Findings(is_strict=False)
+    objects = _objects(element, at_most, findings)
+    if findings.errors:
+        raise refusal(findings.errors)
     references = [identity(text_of(each.get("id"))) for each in elements(element) if each.tag == Tag.REFERENCE]
     return objects, references
 
@@ -110,156 +102,38 @@ def _object_list(element: etree._Element) -> etree._Element:
     return element
 
 
-class _Reader:
-    """Reads objects one after another and gathers what is wrong with them."""
-
-    def __init__(self, *, is_strict: bool = True) -> None:
-        self.is_strict = is_strict
-        self.errors: list[RegistryError] = []
-        self.unsaved: list[str] = []
-        """Ids of objects that carried what metadata values have no place for."""
-
-    def objects(self, element: etree._Element, at_most: int) -> list[RegistryObject]:
-        """`at_most` is asked before anything is read."""
-        if len(element) > at_most:
-            text = f"The message holds more than {at_most} objects."
-            raise refused(ErrorCode.REGISTRY_OUT_OF_RESOURCES, text, kind=Kind.TOO_LARGE)
-        beside: dict[str, list[Classified]] = defaultdict(list)
-        for child in elements(element):
-            if child.tag == Tag.CLASSIFICATION:
-                found = classified(child, [])
-                beside[text_of(child.get("classifiedObject"))].append(found)
-        read = (self._object(child, beside) for child in elements(element) if child.tag not in _NO_OBJECTS)
-        return [each for each in read if each is not None]
-
-    def _object(self, element: etree._Element, beside: dict[str, list[Classified]]) -> RegistryObject | None:
-        fields = _Fields(parts_of(element), self)
-        fields.classify(beside.get(fields.parts.id, ()))
-        match element.tag:
-            case Tag.DOCUMENT:
-                found: RegistryObject | None = _document(fields)
-            case Tag.PACKAGE:
-                found = _package(fields)
-            case Tag.ASSOCIATION:
-                found = _association(fields)
-            case _:
-                fields.wrong(f"A registry of documents keeps no {etree.QName(element).localname}.")
-                return None
-        fields.finish()
-        return found
+def _objects(element: etree._Element, at_most: int, findings: Findings) -> list[RegistryObject]:
+    """`at_most` is asked before anything is read."""
+    if len(element) > at_most:
+        text = f"The message holds more than {at_most} objects."
+        raise refused(ErrorCode.REGISTRY_OUT_OF_RESOURCES, text, kind=Kind.TOO_LARGE)
+    beside: dict[str, list[Classified]] = defaultdict(list)
+    for child in elements(element):
+        if child.tag == Tag.CLASSIFICATION:
+            found = classified(child, [])
+            beside[text_of(child.get("classifiedObject"))].append(found)
+    read = (_object(child, beside, findings) for child in elements(element) if child.tag not in _NO_OBJECTS)
+    return [each for each in read if each is not None]
 
 
-_NO_OBJECTS = frozenset({Tag.CLASSIFICATION, Tag.REFERENCE})
-
-
-class _Fields:
-    """The parts of one object, taken away one by one; what is left is the submitter's own."""
-
-    def __init__(self, parts: Parts, reader: _Reader) -> None:
-        self.parts = parts
-        self._reader = reader
-        self._codes: dict[str, list[Classified]] = defaultdict(list)
-        self._nodes: set[str] = set()
-        self.classify(parts.classifications)
-
-    @property
-    def id(self) -> str:
-        return identity(self.parts.id)
-
-    def wrong(self, text: str) -> None:
-        self._reader.errors.append(RegistryError(ErrorCode.REGISTRY_METADATA, text, self.parts.id))
-
-    def classify(self, found: Iterable[Classified]) -> None:
-        for each in found:
-            if each.node:
-                self._nodes.add(each.node)
-            else:
-                self._codes[each.scheme].append(each)
-
-    def is_node(self, node: str) -> bool:
-        """Whether it is classified as one; asked of every node there may be before `finish`."""
-        if node in self._nodes:
-            self._nodes.discard(node)
-            return True
-        return False
-
-    def finish(self) -> None:
-        if self._reader.is_strict and self.parts.strangers:
-            self.wrong("A classification or identifier within the object names another one.")
-        if self._reader.is_strict and not self.parts.is_ordered:
-            self.wrong("The elements of the object are not in the order of the schema.")
-        for name in self.parts.repeated:
-            self.wrong(f"Slot {name} stands more than once, with different values.")
-        if self._codes or self._nodes or self.parts.identifiers:
-            self._reader.unsaved.append(self.id)
-
-    def many(self, name: str) -> tuple[str, ...]:
-        return self.parts.slots.pop(name, ())
-
-    def one(self, name: str) -> str:
-        values = self.many(name)
-        if len(values) > 1:
-            self.wrong(f"Slot {name} has more than one value.")
-        return values[0] if values else ""
-
-    def rest(self) -> tuple[Slot, ...]:
-        """Slots not asked for, so asked last."""
-        return tuple(Slot(name, values) for name, values in self.parts.slots.items())
-
-    def codes(self, scheme: str) -> tuple[Code, ...]:
-        return tuple(self._code(each) for each in self._codes.pop(scheme, ()))
-
-    def code(self, scheme: str, attribute: str) -> Code | None:
-        found = self.codes(scheme)
-        if len(found) > 1:
-            self.wrong(f"{attribute} stands more than once.")
-        return found[0] if found else None
-
-    def _code(self, found: Classified) -> Code:
-        schemes = found.slots.get("codingScheme", ())
-        if len(schemes) > 1:
-            self.wrong("Slot codingScheme has more than one value.")
-        return Code(found.representation, schemes[0] if schemes else "", plain(found.name))
-
-    def authors(self, scheme: str) -> tuple[Author, ...]:
-        return tuple(self._author(each.slots) for each in self._codes.pop(scheme, ()))
-
-    def _author(self, slots: dict[str, tuple[str, ...]]) -> Author:
-        persons = slots.get("authorPerson", ())
-        if len(persons) > 1:
-            self.wrong("Slot authorPerson has more than one value.")
-        return Author(
-            persons[0] if persons else "",
-            slots.get("authorInstitution", ()),
-            slots.get("authorRole", ()),
-            slots.get("authorSpecialty", ()),
-            slots.get("authorTelecommunication", ()),
-        )
-
-    def identifier(self, scheme: str, attribute: str) -> str:
-        found = [value for known, value in self.parts.identifiers if known == scheme]
-        if len(found) > 1:
-            self.wrong(f"{attribute} stands more than once.")
-        self.parts.identifiers = [each for each in self.parts.identifiers if each[0] != scheme]
-        return found[0] if found else ""
-
-    def number(self, name: str) -> int | None:
-        text = self.one(name)
-        if not text:
+def _object(element: etree._Element, beside: dict[str, list[Classified]], findings: Findings) -> RegistryObject | None:
+    fields = Fields(parts_of(element), findings)
+    fields.classify(beside.get(fields.parts.id, ()))
+    match element.tag:
+        case Tag.DOCUMENT:
+            found: RegistryObject | None = _document(fields)
+        case Tag.PACKAGE:
+            found = _package(fields)
+        case Tag.ASSOCIATION:
+            found = _association(fields)
+        case _:
+            fields.wrong(f"A registry of documents keeps no {etree.QName(element).localname}.")
             return None
-        if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            self.wrong(f"Slot {name} is no whole number.")
-            return None
-        return int(text)
-
-    def membership(self) -> bool | None:
-        text = self.one("SubmissionSetStatus")
-        if text not in ("", "Original", "Reference"):
-            self.wrong("SubmissionSetStatus is neither Original nor Reference.")
-        return text == "Original" if text else None
+    fields.finish()
+    return found
 
 
-def _document(fields: _Fields) -> DocumentEntry:
+def _document(fields: Fields) -> DocumentEntry:
     parts = fields.parts
     return DocumentEntry(
         id=fields.id,
@@ -288,7 +162,7 @@ def _document(fields: _Fields) -> DocumentEntry:
         source_patient_info=fields.many("sourcePatientInfo"),
         reference_ids=fields.many(v.REFERENCE_IDS),
         repository_unique_id=fields.one("repositoryUniqueId"),
-        uri=fields.one("URI"),
+        uri=fields.uri(),
         home=parts.attribute("home"),
         title=parts.name,
         comments=parts.description,
@@ -299,7 +173,7 @@ def _document(fields: _Fields) -> DocumentEntry:
     )
 
 
-def _package(fields: _Fields) -> SubmissionSet | Folder | None:
+def _package(fields: Fields) -> SubmissionSet | Folder | None:
     is_set, is_folder = fields.is_node(v.SUBMISSION_SET), fields.is_node(v.FOLDER)
     if is_set == is_folder:
         fields.wrong("A RegistryPackage is classified as either a SubmissionSet or a Folder.")
@@ -307,7 +181,7 @@ def _package(fields: _Fields) -> SubmissionSet | Folder | None:
     return _submission_set(fields) if is_set else _folder(fields)
 
 
-def _submission_set(fields: _Fields) -> SubmissionSet:
+def _submission_set(fields: Fields) -> SubmissionSet:
     parts = fields.parts
     return SubmissionSet(
         id=fields.id,
@@ -327,7 +201,7 @@ def _submission_set(fields: _Fields) -> SubmissionSet:
     )
 
 
-def _folder(fields: _Fields) -> Folder:
+def _folder(fields: Fields) -> Folder:
     parts = fields.parts
     return Folder(
         id=fields.id,
@@ -346,7 +220,7 @@ def _folder(fields: _Fields) -> Folder:
     )
 
 
-def _association(fields: _Fields) -> Association:
+def _association(fields: Fields) -> Association:
     parts = fields.parts
     return Association(
         id=fields.id,

@@ -24,6 +24,9 @@ from server.xds.metadata import (
     Text,
 )
 
+_LONGEST = 256
+"""Characters of a value."""
+
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARKUP = re.compile('[&<>"\t\n\r]')
 _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -125,7 +128,7 @@ def _document(entry: DocumentEntry) -> str:
         _one("size", "" if entry.size is None else str(entry.size)),
         _one("sourcePatientId", entry.source_patient_id),
         _many("sourcePatientInfo", entry.source_patient_info),
-        _one("URI", entry.uri),
+        _many("URI", _pieces(entry.uri)),
         _one("documentAvailability", entry.availability),
         _many(v.REFERENCE_IDS, entry.reference_ids),
         _slots(entry.slots),
@@ -218,6 +221,14 @@ def _one(name: str, value: str) -> str:
 
 def _many(name: str, values: Sequence[str]) -> str:
     return _slot(name, values) if values else ""
+
+
+def _pieces(uri: str) -> Sequence[str]:
+    """Numbered where it is longer than a value may be (TF-3 4.2.3.2.27)."""
+    if len(uri) <= _LONGEST:
+        return (uri,) if uri else ()
+    step = _LONGEST - 4
+    return [f"{number}|{uri[start : start + step]}" for number, start in enumerate(range(0, len(uri), step), 1)]
 
 
 def _slots(slots: Iterable[Slot]) -> str:

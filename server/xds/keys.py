@@ -27,18 +27,10 @@ _PADDING = "00000101000000"
 
 INDEXES = (
     Index(DOCUMENT, ("patient", "status", "creation")),
-    Index(DOCUMENT, ("patient", "type", "status")),
-    Index(DOCUMENT, ("reference", "status")),
-    Index(DOCUMENT, ("unique",)),
-    Index(DOCUMENT, ("logical",)),
-    Index(DOCUMENT, ("study",)),
     Index(SUBMISSION, ("patient", "status", "time")),
-    Index(SUBMISSION, ("unique",)),
     Index(FOLDER, ("patient", "status", "updated")),
-    Index(FOLDER, ("unique",)),
-    Index(ASSOCIATION, ("source", "type")),
-    Index(ASSOCIATION, ("target", "type")),
 )
+"""Each key is indexed by itself besides, and whatever else is asked is told well enough by one."""
 
 
 def bare(entry_uuid: str) -> str:
@@ -96,7 +88,7 @@ def keys_of(obj: RegistryObject, patient: str = "", derived: Mapping[str, frozen
             own = {"source": {bare(obj.source)}, "target": {bare(obj.target)}, "type": {obj.type}}
         case _:
             assert_never(obj)
-    own |= {"_id": {bare(obj.id)}, "status": {status_word(obj.status)}, "home": {obj.home}, "patient": {patient}}
+    own |= {"_id": {bare(obj.id)}, "status": {status_word(obj.status)}, "patient": {patient}}
     found = {name: frozenset(kept) for name, values in own.items() if (kept := {each for each in values if each != ""})}
     return found | {name: values for name, values in (derived or {}).items() if name.startswith("@")}
 
@@ -106,7 +98,6 @@ def _document(entry: DocumentEntry) -> dict[str, set[Key]]:
         "type": {ON_DEMAND_TYPE if entry.is_on_demand else STABLE_TYPE},
         "unique": {entry.unique_id},
         "repository": {entry.repository_unique_id},
-        "hash": {entry.hash.lower()},
         "class": _codes([entry.class_code]),
         "code": _codes([entry.type_code]),
         "format": _codes([entry.format_code]),
@@ -148,12 +139,8 @@ def _folder(folder: Folder) -> dict[str, set[Key]]:
 
 
 def _versioned(obj: DocumentEntry | Folder) -> dict[str, set[Key]]:
-    """An object whose metadata were never updated is its own logical object, in its first version."""
-    version = obj.version.partition(".")[0]
-    return {
-        "logical": {bare(obj.logical_id or obj.id)},
-        "version": {int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 1},
-    }
+    """An object whose metadata were never updated is its own logical object."""
+    return {"logical": {bare(obj.logical_id or obj.id)}}
 
 
 def _codes(codes: Iterable[Code | None]) -> set[Key]:

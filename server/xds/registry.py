@@ -26,7 +26,7 @@ from server.xds.committing import Change, Committer, replanned
 from server.xds.community import Community
 from server.xds.datatypes import Dtm
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
-from server.xds.merged_patients import is_of, number_of
+from server.xds.merged_patients import number_of
 from server.xds.metadata import Submission
 from server.xds.registering import Planner, deprecated
 from server.xds.stored import Shelf
@@ -124,7 +124,7 @@ class Registry:
         errors, guards = await check_unique(shelf, submission)
         errors += await self._known(settled.given)
         around = await surround(shelf, submission, allowed)
-        associating = Associating(own_objects(submission), around.objects, partial(is_of, identity))
+        associating = Associating(own_objects(submission), around.objects, around.patients, identity)
         errors += associating.check(submission)
         if errors:
             raise refusal(settled.told(errors))

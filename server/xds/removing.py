@@ -17,12 +17,13 @@ from server.xds import vocabulary as v
 from server.xds.amending import standing
 from server.xds.committing import Change, Gone, replanned
 from server.xds.derived import Kept, members, resource_type
-from server.xds.ebxml_reading import MOST_OBJECTS, identity
+from server.xds.ebxml_reading import MOST_OBJECTS
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.keys import SUBMISSION, bare, collection_of
 from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
 from server.xds.registry import Registry
 from server.xds.rim import Tag, elements, text_of
+from server.xds.rim_fields import identity
 from server.xds.stored import Shelf, Stored
 from server.xds.surroundings import patients_of, permitted
 from storage.query import NOTHING, Predicate

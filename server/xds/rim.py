@@ -59,7 +59,7 @@ class Parts:
     """identificationScheme and value."""
     repeated: list[str] = field(default_factory=list)
     strangers: int = 0
-    """Classifications and identifiers within that say they belong to another object."""
+    """Classifications and identifiers within that do not say they belong to it."""
     is_ordered: bool = True
     """Whether the children come as the schema has them."""
 
@@ -92,10 +92,10 @@ def parts_of(element: etree._Element) -> Parts:
             case Tag.SLOT:
                 _add_slot(parts.slots, parts.repeated, child)
             case Tag.CLASSIFICATION:
-                parts.strangers += text_of(child.get("classifiedObject", parts.id)) != parts.id
+                parts.strangers += text_of(child.get("classifiedObject")) != parts.id
                 parts.classifications.append(classified(child, parts.repeated))
             case Tag.IDENTIFIER:
-                parts.strangers += text_of(child.get("registryObject", parts.id)) != parts.id
+                parts.strangers += text_of(child.get("registryObject")) != parts.id
                 parts.identifiers.append(
                     (text_of(child.get("identificationScheme")).lower(), text_of(child.get("value")))
                 )

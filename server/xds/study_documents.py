@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from server.kernel.context import Context
 from server.mpi.lookup import Document
-from server.xds.keys import DOCUMENT, bare, study_of
+from server.xds.keys import DOCUMENT, bare, studies_of
 from server.xds.stored import Shelf
 from server.xds.visibility import Visibility
 from storage.query import All, Equals, Like, OneOf
@@ -31,5 +31,6 @@ class StudyDocuments:
         for each in (await self.shelf.documents(bare(str(id)) for id in ids)).values():
             entry = each.object
             document = Document(entry.repository_unique_id, entry.unique_id, entry.home)
-            found.setdefault(study_of(entry.reference_ids), []).append(document)
+            for study in studies_of(entry.reference_ids):
+                found.setdefault(str(study), []).append(document)
         return found

@@ -13,7 +13,7 @@ from typing import TypeVar
 from server.fhir.stored import collection
 from server.xds.derived import resource_type
 from server.xds.document_reference import RELATIONS
-from server.xds.keys import ASSOCIATION, bare
+from server.xds.keys import ASSOCIATION, DOCUMENT, FOLDER, bare
 from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, Submission
 from server.xds.stored import Shelf, Stored, batches
 from server.xds.vocabulary import APND, APPROVED, HAS_MEMBER, RPLC, XFRM, XFRM_RPLC
@@ -34,6 +34,8 @@ class Surroundings:
     """Approved documents that it replaces, with their addenda and transformations."""
     holding: Mapping[str, tuple[Stored[Folder], ...]]
     """By replaced document: the approved folders it is in."""
+    patients: Mapping[str, str]
+    """`Patient/3` that the documents and folders referred to were registered for."""
     guards: tuple[Put, ...]
 
     @property
@@ -60,14 +62,22 @@ async def surround(shelf: Shelf, submission: Submission, allowed: Predicate) -> 
         for each in replaced
         if (stored := referred.get(each)) and isinstance(entry := stored.object, DocumentEntry)
     }
+    patients = await _patients(shelf, referred)
     if not outdated:
-        return Surroundings(referred, {}, {}, tuple(guards))
+        return Surroundings(referred, {}, {}, patients, tuple(guards))
     children = [each.object.source for each in await shelf.associations_to(outdated, (XFRM, APND))]
     guards += await shelf.turns(each for each in children if each not in outdated)
     found = outdated | {
         name: each for name, each in (await shelf.documents(children)).items() if each.object.status == APPROVED
     }
-    return Surroundings(referred, found, await _holding(shelf, outdated), tuple(guards))
+    return Surroundings(referred, found, await _holding(shelf, outdated), patients, tuple(guards))
+
+
+async def _patients(shelf: Shelf, referred: Mapping[str, Stored[RegistryObject]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for place, kind in ((DOCUMENT, DocumentEntry), (FOLDER, Folder)):
+        found |= await patients_of(shelf, place, [n for n, each in referred.items() if isinstance(each.object, kind)])
+    return found
 
 
 async def _holding(shelf: Shelf, documents: Iterable[str]) -> dict[str, tuple[Stored[Folder], ...]]:

@@ -140,7 +140,7 @@ class _Attempt:
                 text = "The object where an association begins is not Approved."
                 errors.append(RegistryError(ErrorCode.METADATA_UPDATE, text, each.id))
         own = own_objects(submission) | begun
-        return [*errors, *Associating(own, objects, self._is_same).check(submission)]
+        return [*errors, *Associating(own, objects, around.patients, self.identity).check(submission)]
 
     def _planner(self) -> Planner:
         registry = self.registry

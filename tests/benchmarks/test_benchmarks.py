@@ -49,6 +49,15 @@ def test_fhir_searches_are_compared_by_size(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.e2e
 @pytest.mark.slow
+def test_stored_queries_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["xds", "--documents", "300", "--seconds", "0.05"]) == 0
+    told = capsys.readouterr().out
+    assert "GetDocuments c4" in told
+    assert "wrong" not in told
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_a_folder_of_bundles_is_loaded_and_parsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entry = {"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}

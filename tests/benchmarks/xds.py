@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from server.kernel.offload import Offload
 from server.mpi.stored import MEMBERS, PERSONS, STATED, Member, Person, put
@@ -29,6 +30,7 @@ from storage.query import Key
 from tests.benchmarks.load import Target
 from tests.benchmarks.meter import Meter, usage
 from tests.benchmarks.report import Measure, Run
+from tests.benchmarks.wire import Connection
 from tests.data import xds_objects
 from tests.e2e.running import Place, Server, running
 
@@ -36,6 +38,8 @@ DOCUMENTS = 1_000_000
 MANY, SOME, FEW = 10_000, 100, 20
 """Documents of the first patient, of the next ten, and of every other one."""
 _MEDIUM = 10
+_SOME, _MANY = f"ObjectRef, {SOME} rows", f"ObjectRef, {MANY} rows"
+_PATH = "/xds/registry"
 _BATCH = 1000
 _ROOT, _AUTHORITY = "1.2.3", "1.2.3.4"
 _SOAP = "application/soap+xml; charset=UTF-8"
@@ -47,8 +51,6 @@ _CODES = [Code(f"code-{number}", "2.16.840.1.113883.6.1", f"Kind {number}") for 
 class Case:
     name: str
     bodies: list[bytes]
-    rows: int
-    """Objects in each answer."""
 
 
 def xds(folder: Path | None, documents: int, seconds: float) -> list[str]:
@@ -65,32 +67,42 @@ def xds(folder: Path | None, documents: int, seconds: float) -> list[str]:
 
 def _measured(server: Server, documents: int, seconds: float) -> list[str]:
     run, target, lines = Run("xds", server.url), Target(server.url), list[str]()
-    costs: dict[int, float] = {}
-    resident = usage(server.pid)[1]
+    per_row: list[float] = []
     for case in _cases(documents):
-        target.posts("/xds/registry", case.bodies, _headers(), 1, min(1.0, seconds))
+        resident = usage(server.pid)[1]
+        target.posts(_PATH, case.bodies, _headers(), 1, min(1.0, seconds))
         for clients in (1, 4):
             with Meter(server.pid) as meter:
-                load = target.posts("/xds/registry", case.bodies, _headers(), clients, seconds)
+                load = target.posts(_PATH, case.bodies, _headers(), clients, seconds)
             run.add(f"{case.name} c{clients}", Measure.of(load, meter.cost))
-            if clients == 1 and case.name.startswith("ObjectRef"):
-                costs[case.rows] = load.median / case.rows
-            if case.rows == MANY and clients == 1:
-                lines.append(f"resident memory grew by {(meter.cost.resident - resident) / 1e6:.0f} MB")
-    lines.append(f"a row of {MANY} costs {costs[MANY] / costs[SOME]:.2f} times one of {SOME}")
+            if clients == 1 and case.name in (_SOME, _MANY):
+                per_row.append(load.median / _references(server, case.bodies[0]))
+        if case.name == _MANY:
+            lines.append(f"{_MANY}: resident memory grew by {(meter.cost.resident - resident) / 1e6:.0f} MB")
+    lines.append(f"{_MANY}: each costs {per_row[1] / per_row[0]:.2f} times what it does in {_SOME}")
     return [f"{documents} documents", *run.lines(), *lines]
+
+
+def _references(server: Server, body: bytes) -> int:
+    connection = Connection(urlsplit(server.url))
+    try:
+        answer = connection.request("POST", _PATH, _headers(), body, keep=True)
+    finally:
+        connection.close()
+    return (answer.body or b"").count(b"<rim:ObjectRef")
 
 
 def _cases(documents: int) -> Iterator[Case]:
     patients = [_number(place) for place in range(_patients(documents))]
-    medium, few = patients[1 : _MEDIUM + 1], random.Random(1).sample(patients[_MEDIUM + 1 :], 1000)
-    ids = [_id(random.Random(2).randrange(documents) + number) for number in range(500)]
-    yield Case(f"ObjectRef, {FEW} rows", [_find(each, "ObjectRef") for each in few], FEW)
-    yield Case(f"ObjectRef, {SOME} rows", [_find(each, "ObjectRef") for each in medium], SOME)
-    yield Case(f"ObjectRef, {MANY} rows", [_find(patients[0], "ObjectRef")], MANY)
-    yield Case(f"LeafClass, {FEW} rows", [_find(each, "LeafClass") for each in few], FEW)
-    yield Case("by class and time", [_find(each, "ObjectRef", _narrow(each)) for each in few], 1)
-    yield Case("GetDocuments", [_get(each) for each in ids], 1)
+    medium, others = patients[1 : _MEDIUM + 1], patients[_MEDIUM + 1 :]
+    few = random.Random(1).sample(others, min(1000, len(others)))
+    ids = [_id(number) for number in random.Random(2).sample(range(documents), min(1000, documents))]
+    yield Case(f"ObjectRef, {FEW} rows", [_find(each, "ObjectRef") for each in few])
+    yield Case(_SOME, [_find(each, "ObjectRef") for each in medium])
+    yield Case(_MANY, [_find(patients[0], "ObjectRef")])
+    yield Case(f"LeafClass, {FEW} rows", [_find(each, "LeafClass") for each in few])
+    yield Case("by class and time", [_find(each, "ObjectRef", _narrow(place)) for place, each in enumerate(few)])
+    yield Case("GetDocuments", [_get(each) for each in ids])
 
 
 def _find(patient: str, return_type: str, more: str = "") -> bytes:
@@ -100,8 +112,8 @@ def _find(patient: str, return_type: str, more: str = "") -> bytes:
     return _message(QueryId.FIND_DOCUMENTS, return_type, slots + more)
 
 
-def _narrow(patient: str) -> str:
-    code = _CODES[hash(patient) % len(_CODES)]
+def _narrow(place: int) -> str:
+    code = _CODES[place % len(_CODES)]
     time = _slot("$XDSDocumentEntryCreationTimeFrom", "2015") + _slot("$XDSDocumentEntryCreationTimeTo", "2024")
     return time + _slot("$XDSDocumentEntryClassCode", f"('{code.key}')")
 

@@ -17,7 +17,7 @@ from server.audit.doorstep import Doorstep
 from server.bridge.imaging_study import resource_id
 from server.fhir.affiliations import RecordedAffiliations
 from server.fhir.json_form import decode
-from server.fhir.search.searcher import SearchRequest
+from server.fhir.search.request import SearchRequest
 from server.fhir.stored import from_record
 from server.http.application import SurfaceApplication
 from server.http.client_certificate import ClientCertificates
@@ -184,7 +184,7 @@ class AssertedWorld(ManifestWorld):
         async def send(part: dict[str, Any]) -> None:
             sent.append(part)
 
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http", "method": "POST", "scheme": "http", "path": path, "query_string": b"", "server": None,
             "client": ("10.0.0.7", 5), "extensions": {},
             "headers": [(b"content-type", kind.encode())],

@@ -11,7 +11,7 @@ from server.assembly import _profiles
 from server.audit.writes import UNRECORDED
 from server.fhir.export.opening import open_exports
 from server.fhir.index.bases import Bases
-from server.fhir.json_form import Resource, decode
+from server.fhir.json_form import Resource
 from server.fhir.services import FhirOptions, FhirServices, open_fhir
 from server.fhir_rest import problems
 from server.fhir_rest.capability import Policies
@@ -33,6 +33,8 @@ from server.xds.provide_bundle import ProvideBundles
 from server.xds.provide_patient import Subjects
 from server.xds.queries import Queries
 from server.xds.registry import Registry
+from server.xds.report_worker import ReportWorker
+from server.xds.reports import Reports
 from server.xds.repository import Repository
 from server.xds.stored import Shelf
 from server.xds.visibility import Visibility
@@ -53,6 +55,7 @@ class MhdWorld:
     shelf: Shelf
     clock: Moments
     served: Served
+    reports: Reports
 
     def run(self, work: Any) -> Any:
         return self.archive.run(work)
@@ -66,6 +69,10 @@ class MhdWorld:
         self.run(self.index.enroll(CONTEXT, f"Patient/{made['id']}"))
         found: Resource = self.ask("GET", f"/Patient/{made['id']}").json
         return found
+
+    def follow(self) -> None:
+        """Reports and documents brought to what was written, by a worker that begins at the beginning."""
+        self.run(ReportWorker(self.reports, self.clock).drain())
 
     def number(self, patient: Resource) -> str:
         """The CX of a Patient."""
@@ -138,8 +145,15 @@ async def _opened(archive: Archive, folder: Path) -> MhdWorld:
     shelf = Shelf(records, offload)
     queries = Queries(shelf, index, visibility, COMMUNITY)
     served = Served(archive.runner, None, app)  # type: ignore[arg-type]
-    return MhdWorld(archive, fhir, index, registry, repository, queries, shelf, clock, served)
-
-
-def loaded(got: Got) -> Any:
-    return decode(got.body)
+    reports = Reports(
+        fhir=fhir.repository,
+        transactions=fhir.transactions,
+        repository=repository,
+        registry=registry,
+        shelf=shelf,
+        identities=index,
+        community=COMMUNITY,
+        clock=clock,
+        base=BASE,
+    )
+    return MhdWorld(archive, fhir, index, registry, repository, queries, shelf, clock, served, reports)

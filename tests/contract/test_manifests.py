@@ -15,10 +15,12 @@ from lxml import etree
 
 from server.bridge.manifest_announcing import OUTBOX, WAITING, announce_all, forget_announcing
 from server.bridge.manifests import CONTEXT
-from server.dicom.key_objects import KEY_OBJECT_SELECTION, dataset_of, read
+from server.dicom.key_objects import KEY_OBJECT_SELECTION, Manifest, Reference, ReferencedSeries, dataset_of, read
 from server.dicom.key_objects_checks import check_manifest
+from server.dicom.key_objects_writing import build
 from server.kernel.context import Context, Grant
 from server.kernel.offload import Offload
+from server.kernel.problem import Problem
 from server.xds.ebxml_reading import read_object
 from server.xds.errors import RegistryError
 from server.xds.metadata import DocumentEntry, Submission
@@ -30,8 +32,9 @@ from tests.contract.conftest import Archive, opened_archive
 from tests.contract.imaging_samples import ALL, clinician, person
 from tests.contract.imaging_world import BASE, SERVER_CONTEXT
 from tests.contract.manifest_world import ITI_18, ITI_43, ManifestWorld, asked_of, by_reference, of_document
-from tests.data.small_files import instance_file
+from tests.data.small_files import CT_IMAGE, instance_file
 from tests.data.soap_messages import post
+from tests.data.xds_objects import document, submission
 
 T = TypeVar("T")
 
@@ -304,6 +307,35 @@ def test_a_study_of_key_objects_alone_is_not_published(opened: Opened) -> None:
         await world.publish()
         (entry,) = await world.entries(opened.study)
         assert (await world.manifest(entry)).count == 2
+
+    opened.run(body())
+
+
+def test_a_foreign_manifest_is_registered_and_a_false_one_leaves_nothing(opened: Opened) -> None:
+    world = opened.world
+
+    async def body() -> None:
+        await world.store(opened.sent(1))
+        await world.publish()
+        (own,) = await world.entries(opened.study)
+        elsewhere = f"1.9.{opened.number}"
+        series = ReferencedSeries(elsewhere, f"{elsewhere}.1", (Reference(CT_IMAGE, f"{elsewhere}.1.1"),), "1.7.7")
+        manifest = Manifest(elsewhere, "2.25.1", f"2.25.{opened.number}9", "20260102", "101112", (series,))
+        reference = f"{elsewhere}^^^^urn:ihe:iti:xds:2016:studyInstanceUID"
+        entry = document(
+            unique_id=manifest.sop_instance_uid, patient_id=own.patient_id, mime_type="application/dicom",
+            format_code=own.format_code, reference_ids=(reference,), hash="", size=None, repository_unique_id="",
+        )  # fmt: skip
+        sent = submission(entry, patient_id=own.patient_id, unique_id=f"1.9.{opened.number}.5")
+        false = build(replace(manifest, study_instance_uid="1.9.9"))
+        before = {each async for each in world.blobs.list()}
+        with pytest.raises(Problem) as refused:
+            await world.documents.provide_bytes(SERVER_CONTEXT, sent, {entry.id: false})
+        assert {each.code for each in refused.value.issues} == {"InvalidDocumentContent"}
+        assert {each async for each in world.blobs.list()} == before
+        await world.documents.provide_bytes(SERVER_CONTEXT, sent, {entry.id: build(manifest)})
+        (found,) = await world.entries(elsewhere)
+        assert (await world.manifest(found)).locations == {"1.7.7"}
 
     opened.run(body())
 

@@ -296,6 +296,7 @@ def test_a_number_that_everybody_has_makes_nobody_one(region: Region) -> None:
     assert region.enroll(crowd[0]).patients == (crowd[0],)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_whatever_is_done_every_patient_is_one_person_and_undoing_all_brings_back_the_first(
     region: Region, seed: int

@@ -12,6 +12,7 @@ import pytest
 from server.kernel.context import Actor, Context, Grant
 from server.kernel.problem import Problem
 from server.xds import vocabulary as v
+from server.xds.code_sets import OPEN, keep_code_sets, load_code_sets
 from server.xds.errors import errors_of
 from server.xds.keys import bare
 from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, Slot, Submission
@@ -272,3 +273,24 @@ def test_a_relation_may_go_alone(desk: Desk) -> None:
     (relation,) = [each for each in _around(desk, ids[first.unique_id]) if each.type == v.APND]
     desk.remove(relation.id)
     assert "relatesTo" not in desk.run(world.resource("DocumentReference", ids[second.unique_id]))
+
+
+def test_an_on_demand_entry_is_registered_by_its_own_transaction(desk: Desk) -> None:
+    world = desk.world
+    entry = world.document(object_type=v.ON_DEMAND, creation_time="", hash="", size=None)
+    ids = desk.run(world.register(world.submission(entry), act="ITI-61"))
+    snapshot = world.document("Document02")
+    taken = association(snapshot.id, ids[entry.unique_id], v.IS_SNAPSHOT_OF)
+    desk.run(world.register(world.submission(snapshot, associations=(taken,))))
+    assert desk.run(world.status(ids[entry.unique_id])) == ["Approved"]
+    assert desk.refused(world.registry.register(CONTEXT, world.submission(world.document()), act="ITI-61"))
+    assert desk.refused(world.registry.register(CONTEXT, world.submission(replace(entry, unique_id=world.oid()))))
+    made = desk.version(desk.entry(ids[entry.unique_id]), title=())
+    desk.update(made)
+    assert desk.latest(ids[entry.unique_id]).is_on_demand
+
+
+def test_code_sets_are_those_that_were_kept(desk: Desk, store: Records) -> None:
+    assert desk.run(load_code_sets(store)) == OPEN
+    desk.run(keep_code_sets(store, {"classCode": ["a^^1.2", "a^^1.2"]}))
+    assert desk.run(load_code_sets(store)).by_attribute == {"classCode": frozenset({"a^^1.2"})}

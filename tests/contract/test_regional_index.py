@@ -244,7 +244,7 @@ def test_the_key_is_made_once_kept_private_and_never_made_anew_over_indexes(regi
         region.run(open_index_key(region.store, path, threads))
     path.write_bytes(b"{}")
     path.chmod(0o600)
-    with pytest.raises(KeyFileError, match="not a key"):
+    with pytest.raises(KeyFileError, match="holds no secret"):
         region.run(open_index_key(region.store, path, threads))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.xds.ebxml_writing import write_object
+from server.xds.ebxml_writing import escape, write_object
 from server.xds.metadata import Slot, Submission
 from server.xds.vocabulary import LCM, ON_DEMAND, QUERY, RIM, UPDATE_AVAILABILITY
 from tests.contract.conftest import Archive
@@ -39,7 +39,7 @@ async def ask(
     body = f'<q:AdhocQueryRequest xmlns:q="{QUERY}" xmlns:r="{RIM}"><q:ResponseOption returnType="LeafClass"/>'
     body += f'<r:AdhocQuery id="{query}"' + (f' home="{home}">' if home else ">")
     for name, value in slots.items():
-        body += f'<r:Slot name="{name}"><r:ValueList><r:Value>{value.replace("&", "&amp;")}</r:Value></r:ValueList></r:Slot>'
+        body += f'<r:Slot name="{name}"><r:ValueList><r:Value>{escape(value)}</r:Value></r:ValueList></r:Slot>'
     return await world.post(path, envelope(action, f"{body}</r:AdhocQuery></q:AdhocQueryRequest>".encode()), _SIMPLE)
 
 

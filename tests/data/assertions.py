@@ -57,9 +57,13 @@ class Signer:
         return etree.fromstring(etree.tostring(found))
 
 
-@cache
 def signer(name: str = "idp", *, is_rsa: bool = False) -> Signer:
     """The same for a name in one run; its certificate is good around `NOW` and the real present."""
+    return _signer(name, is_rsa)
+
+
+@cache
+def _signer(name: str, is_rsa: bool) -> Signer:
     key: Any = rsa.generate_private_key(65537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
     return Signer(key, certificate_of(key, name))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from server.kernel.clock import HOUR, micros
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from server.audit.event import Entity, Event
 from server.fhir_rest import problems
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
+from server.kernel.clock import HOUR, micros
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.settings import Settings
 from server.smart.digest import digest, new_secret

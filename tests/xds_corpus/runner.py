@@ -157,7 +157,7 @@ class Runner:
 
     def _assign_unique_ids(self, step: Step, root: etree._Element, schemes: Iterable[str] = _UNIQUE) -> None:
         for each in root.iter(_IDENTIFIER):
-            scheme = each.get("identificationScheme")
+            scheme = each.get("identificationScheme", "")
             if scheme in schemes:
                 each.set("value", self.node.new_oid())
                 self._keep(step, "AssignedUids", each.get("registryObject", ""), each.get("value", ""))
@@ -189,7 +189,7 @@ class Runner:
             if where == section:
                 values = holder.xpath(expression)
                 value = values[0] if isinstance(values, list) and values else ""
-                self._keep(step, "", name, value.text if isinstance(value, etree._Element) else str(value))
+                self._keep(step, "", name, str(value.text if isinstance(value, etree._Element) else value))
 
     def _asserted(self, step: Step) -> list[str]:
         """Of what an earlier step of the same section was answered, or of the values its uses name."""

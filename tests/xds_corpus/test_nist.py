@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,19 @@ from tests.xds_corpus.runner import Runner
 
 pytestmark = pytest.mark.slow
 
-NEEDED = 1.0
-"""Share of the steps, those with a reason apart, that must come out as planned."""
+STEPS, SHARE = 198, 0.989
+"""How many there are, and the share of them that comes out as planned."""
+
+OTHERWISE = {
+    "toolkit/register/12022/submit1:submit": "The folder has no codeList, which TF-3 4.2.3.4 requires.",
+    "toolkit/query/11897/no_matching_classcode:no_matching_classcode": (
+        "A class code that no document has finds nothing; only that toolkit's registry refuses codes not in its list."
+    ),
+}
 
 
-async def _run(folder: Path, planned: list[Step]) -> dict[str, list[str]]:
+async def _run(folder: Path, planned: Sequence[Step]) -> dict[str, list[str]]:
     offload = Offload()
-    (folder / "blobs").mkdir()
     records = SqliteRecords(folder / "records.sqlite", offload)
     try:
         runner = Runner(await open_node(records, offload, folder / "blobs"))
@@ -34,13 +41,17 @@ async def _run(folder: Path, planned: list[Step]) -> dict[str, list[str]]:
 
 def test_steps_come_out_as_planned(shared: Path, tmp_path: Path) -> None:
     planned = steps(shared / "data/xds")
+    (tmp_path / "blobs").mkdir()
     outcomes = asyncio.run(_run(tmp_path, planned))
-    kinds = Counter(step.kind for step in planned)
-    good = Counter(step.kind for step in planned if not outcomes[step.name])
-    print()
-    for kind, count in kinds.items():
-        print(f"{kind:34} {good[kind]:4} of {count:4}")
-    for name, wrong in outcomes.items():
-        if wrong:
-            print(name, wrong)
-    assert good.total() / kinds.total() >= 0.95
+    good = [step for step in planned if not outcomes[step.name]]
+    print(_table(planned, good))
+    wrong: Mapping[str, list[str]] = {name: told for name, told in outcomes.items() if told}
+    assert set(wrong) == set(OTHERWISE), {name: told for name, told in wrong.items() if name not in OTHERWISE}
+    assert len(outcomes) >= STEPS
+    assert len(good) / len(outcomes) >= SHARE
+
+
+def _table(planned: Sequence[Step], good: Sequence[Step]) -> str:
+    there, right = Counter(step.kind for step in planned), Counter(step.kind for step in good)
+    lines = [f"{kind:32} {right[kind]:4} of {count:4}" for kind, count in sorted(there.items())]
+    return "\n".join(("", *lines, f"{'all':32} {right.total():4} of {there.total():4}"))

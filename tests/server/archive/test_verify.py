@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.data import get_testdata_file
@@ -18,6 +19,7 @@ from server.archive.verify import Verifier
 from server.assembly import Services, open_services
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.settings import Settings
+from server.xds.contents import Contents, entered
 from storage.ports import Delete, Put
 from tests.data.instances import instance
 
@@ -60,7 +62,7 @@ async def archive(folder: Path, *files: bytes, encryption: str = "off") -> Async
         await services.close()
 
 
-async def findings(services: Services, ahead: timedelta = timedelta(), **options: bool) -> list[Finding]:
+async def findings(services: Services, ahead: timedelta = timedelta(), **options: Any) -> list[Finding]:
     verifier = Verifier(services.retriever, Later(ahead), **options)
     return [event async for event in verifier.verify() if isinstance(event, Finding)]
 
@@ -166,9 +168,13 @@ async def test_a_file_no_record_names_is_told_when_old_and_removed_on_request(tm
         assert await findings(services) == []
         late = timedelta(hours=2)
         assert await findings(services, late) == [Finding(FindingKind.FILE_UNREFERENCED, ref.name)]
-        swept = await findings(services, late, sweep=True)
+        named = Contents(services.stores.records, services.stores.blobs, services.offload)
+        kept = await named.receive(_chunks(b"a document"))
+        await services.stores.records.commit([entered("1.2.3", kept, 0)])
+        swept = await findings(services, late, sweep=True, others=named.named)
+        assert bytes(await services.stores.blobs.fetch(kept.ref)) == b"a document"
         assert [each.was_removed for each in swept] == [True]
-        assert await findings(services, late) == []
+        assert await findings(services, late, others=named.named) == []
 
 
 @pytest.mark.anyio

@@ -236,7 +236,7 @@ def test_a_bad_assertion_is_not_passed_over_for_a_good_connection(house: House) 
         {"extensions": {CLIENT_CERTIFICATE: signer("north").der}},
         {"headers": [("authorization", "Bearer good")]},
     ):
-        status, code, _ = house.send(forged, **more)  # type: ignore[arg-type]
+        status, code, _ = house.send(forged, **more)
         assert (status, code) == (400, "wsse:FailedAuthentication")
     assert house.actors == []
 

@@ -80,6 +80,7 @@ class Shell:
     asked: Callable[[Exchange], None] = lambda exchange: None
     keeps: bool = False
     room: Room = field(default_factory=lambda: Room(64 << 20))
+    unknown: Room = field(default_factory=lambda: Room(64 << 20))
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -89,7 +90,15 @@ class Shell:
         self.exchanges = 0
         row = Transaction("ITI-0", ACTION, ACTION + "Response", "{urn:test}Echo", self._echo, self._refuse)
         surface = SoapSurface(
-            "test", {"/echo": (row,)}, self.blobs, self.offload, self.identify, self.limits, self.replies, self.room
+            "test",
+            {"/echo": (row,)},
+            self.blobs,
+            self.offload,
+            self.identify,
+            self.limits,
+            self.replies,
+            self.room,
+            self.unknown,
         )
         self.app = SurfaceApplication(
             prefix="/xds",
@@ -144,10 +153,17 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def exchange(
-    app: SurfaceApplication, pieces: Sequence[bytes], headers: dict[str, str], *, leaves: bool = False
+    app: SurfaceApplication,
+    pieces: Sequence[bytes],
+    headers: dict[str, str],
+    *,
+    leaves: bool = False,
+    counts: bool = False,
 ) -> Sent:
-    """`leaves`: the client goes when these pieces are sent, before the end of its request."""
+    """`leaves`: the client goes when these pieces are sent, before the end of its request. `counts`: of the answer
+    only its length is kept."""
     waiting = list(pieces)
+    length = 0
 
     async def receive() -> dict[str, Any]:
         if not waiting:
@@ -158,7 +174,10 @@ async def exchange(
     messages: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
-        messages.append(message)
+        nonlocal length
+        length += len(message.get("body", b""))
+        if not counts or not messages:
+            messages.append(message)
 
     named = {"host": "weft.example", **headers}
     scope = {
@@ -174,7 +193,8 @@ async def exchange(
     if not messages:
         return Sent(0, [], b"")
     sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in messages[0]["headers"]]
-    return Sent(messages[0]["status"], sent, b"".join(bytes(each.get("body", b"")) for each in messages[1:]))
+    body = b"%d" % length if counts else b"".join(bytes(each.get("body", b"")) for each in messages[1:])
+    return Sent(messages[0]["status"], sent, body)
 
 
 def fault(sent: Sent) -> tuple[int, str, str, str]:

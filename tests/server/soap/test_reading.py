@@ -237,6 +237,16 @@ def test_long_envelopes_share_a_bounded_room(tmp_path: Path) -> None:
     assert shell.send(long).status == 200
 
 
+def test_what_comes_before_its_sender_is_known_is_bounded(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "blobs", unknown=Room(150_000))
+    before = package(part(OCTETS, "<a@b>"), part(OCTETS, "<c@d>"), root(message()))
+    after = package(root(message()), part(OCTETS, "<a@b>"), part(OCTETS, "<c@d>"))
+
+    assert [shell.send(each, MTOM).status for each in (before, after, before)] == [503, 200, 503]
+    assert shell.send(message(document(BASE64))).status == 200
+    assert shell.left == []
+
+
 def test_no_bytes_make_anything_but_a_problem(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "blobs")
     simple = message(document("AAAA") + document(include("cid:a@b"), "d2"))

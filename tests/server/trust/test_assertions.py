@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hmac
+import random
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -408,6 +409,10 @@ PLACES: dict[str, Callable[[etree._Element], etree._Element]] = {
     "a forged one first": lambda assertion: envelope(FORGED, assertion),
     "a forged one last": lambda assertion: envelope(assertion, FORGED),
     "no ID": lambda assertion: envelope(Unsigned(id="").text),
+    "with one of SAML 1.1": lambda assertion: envelope(
+        assertion, '<a:Assertion xmlns:a="urn:oasis:names:tc:SAML:1.0:assertion"/>'
+    ),
+    "a name and a password beside it": lambda assertion: envelope(assertion, "<wsse:UsernameToken/>"),
     "endless": lambda assertion: envelope(Unsigned(subject="x" * 200_000).text),
 }
 
@@ -498,3 +503,41 @@ def test_no_assertion_of_others_is_believed_even_from_their_issuers(gate: Gate, 
             assert gate.refuses(envelope(copy.deepcopy(assertion))), file.name
             tried += 1
     assert tried >= 10
+
+
+MORE = {
+    "secondrole": Unsigned(attributes=((ROLE, coded("309343006")), (ROLE, coded("NUR", "1.2")))),
+    "secondpurposeofuse": Unsigned(attributes=((PURPOSE, coded("TREAT")), (PURPOSE, coded("HPAYMT")))),
+    "secondauthncontext": Unsigned(authentication=authenticated() + authenticated(-80)),
+    "withauthzconsent": Unsigned(
+        attributes=(("urn:ihe:iti:bppc:2007:docid", "1.2.3"), ("urn:ihe:iti:xua:2012:acp", "urn:oid:1.2.4"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_an_assertion_may_say_besides(gate: Gate, name: str) -> None:
+    found = gate.shown(signer().sign(MORE[name].text))
+    assert len(found.roles) == (2 if name == "secondrole" else len(found.roles))
+    assert found.subject.value == "dr-a"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_changed_on_the_way_it_is_refused_or_says_the_same(gate: Gate, seed: int) -> None:
+    """Spaces and comments around what is signed may change; nothing that is read may."""
+    chance, told = random.Random(seed), gate.shown(SIGNED)
+    octets = etree.tostring(SIGNED)
+    pieces = [b"<!--x-->", b" ", b"&#32;", b"<a/>", b"_", b"x", b"", b"<saml:Issuer>m</saml:Issuer>", b"dr-b", b"?>"]
+    tried = 0
+    while tried < 60:
+        start = chance.randrange(len(octets))
+        changed = octets[:start] + chance.choice(pieces) + octets[start + chance.randrange(3) :]
+        try:
+            assertion = etree.fromstring(changed)
+        except etree.XMLSyntaxError:
+            continue
+        tried += 1
+        try:
+            assert gate.takes(envelope(assertion, message=str(tried))) == told
+        except Refusal:
+            continue

@@ -212,6 +212,26 @@ def test_a_repeated_slot_may_only_repeat_itself() -> None:
     assert _faults(other) == {"Slot languageCode stands more than once, with different values."}
 
 
+def test_a_long_uri_travels_in_pieces() -> None:
+    entry = samples.document(uri="http://example.org/" + "x" * 600)
+    body = write_object(entry)
+    assert body.count(b"<rim:Value>1|http://example.org/") == 1
+    assert read_submission(_list(body)).documents == (entry,)
+    assert _faults(body.replace(b">2|", b">1|")) == {"Slot URI has several values that are no numbered pieces of one."}
+
+
+def test_elements_stand_in_the_order_of_the_schema_and_in_their_own_object() -> None:
+    body = write_object(samples.document())
+    start, end = body.index(b"<rim:Name>"), body.index(b"</rim:Name>") + len(b"</rim:Name>")
+    first = body.index(b"<rim:Slot")
+    moved = body[:first] + body[start:end] + body[first:start] + body[end:]
+    assert _faults(moved) == {"The elements of the object are not in the order of the schema."}
+    assert read_object(moved) == samples.document()
+    for other in (b'classifiedObject="Document02"', b""):
+        foreign = body.replace(b'classifiedObject="Document01"', other, 1)
+        assert _faults(foreign) == {"A classification or identifier within the object does not name it."}
+
+
 def test_what_no_value_has_a_place_for_is_told() -> None:
     body = write_object(samples.document()).replace(v.DOCUMENT_EVENT.encode(), b"urn:uuid:of-another-profile")
     read = read_submission(_list(body))

@@ -11,7 +11,7 @@ import pytest
 from server.xds import vocabulary as v
 from server.xds.code_sets import CodeSets
 from server.xds.errors import RegistryError
-from server.xds.metadata import Author, Code, Submission
+from server.xds.metadata import Author, Code, Slot, Submission
 from server.xds.structure import MOST_ERRORS, check_structure
 from tests.data.xds_objects import association, document, folder, submission, submission_set
 
@@ -60,7 +60,8 @@ DOCUMENT_FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"authors": (Author("^^Only"),)}, "authorPerson: a person has"),
     ({"authors": (Author("^Li", ("^no name",)),)}, "authorInstitution: an organization has"),
     ({"unique_id": "1" * 129}, "uniqueId is longer than 128"),
-    ({"uri": "x" * 257}, "uri is longer than the schema allows"),
+    ({"uri": "x" * 4097}, "URI is longer than 4096"),
+    ({"slots": (Slot("urn:x:own", ("x" * 257,)),)}, "slots is longer than the schema allows"),
     ({"type_code": Code("x" * 257, "1.2")}, "type code is longer than the schema allows"),
     ({"home": "1.2.3"}, "home is not urn:oid:"),
     ({"object_type": v.FOLDER}, "objectType is neither"),
