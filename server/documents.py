@@ -57,6 +57,7 @@ from server.trust.nodes import Nodes
 from server.trust.store import TrustStore
 from server.trust.sweeping import TrustSweeper
 from server.xds.binaries import Documents as Binaries
+from server.xds.code_sets import load_code_sets
 from server.xds.committing import Committer
 from server.xds.community import Community
 from server.xds.contents import Contents
@@ -208,7 +209,14 @@ async def open_documents(
     master = MasterIndex(records, fhir.repository, community.patient_authority, clock)
     await master.prepare()
     committer = Committer(fhir.repository, fhir.transactions, writes, settings.own_url + "/fhir")
-    registry = Registry(committer=committer, access=access, identities=master, community=community, clock=clock)
+    registry = Registry(
+        committer=committer,
+        access=access,
+        identities=master,
+        community=community,
+        clock=clock,
+        codes=await load_code_sets(records),
+    )
     visibility = Visibility(records, access, ManifestAccess(records, access, imaging))
     shelf, contents = Shelf(records, offload), Contents(records, blobs, offload)
     checks = dict.fromkeys(FORMATS, ForeignManifests(blobs, offload))

@@ -18,6 +18,7 @@ from server.fhir_rest.formats import CONTROLS, Presentation, presentation
 from server.fhir_rest.noting import note
 from server.fhir_rest.patches import change_of
 from server.fhir_rest.prefer import Return, preferences
+from server.fhir_rest.providing import Provide
 from server.fhir_rest.rendering import answer_resource, answer_stored, validators
 from server.fhir_rest.routing import INSTANCE, TYPE, VERSION
 from server.http.conditional import not_modified
@@ -34,6 +35,7 @@ class Resources:
     bodies: Bodies
     validation: Validation
     documents: DocumentReading
+    provide: Provide
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -63,6 +65,9 @@ class Resources:
     async def create(self, call: Call) -> Answer:
         asked = presentation(call).whole
         resource = await self._sent(call)
+        if call.path["type"] == "DocumentReference" and self.provide.is_published(resource):
+            stored = await self.provide.publish(call.context, resource)
+            return await self._written(call, asked, Written(stored, Status.CREATED))
         criteria = call.header("if-none-exist")
         if criteria is None and any(name not in CONTROLS for name, _ in call.query):
             # Some clients put the criteria here; passed over, they would make one copy after another.

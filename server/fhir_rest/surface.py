@@ -20,10 +20,11 @@ from server.fhir_rest.exporting import Exporting
 from server.fhir_rest.histories import Histories
 from server.fhir_rest.metadata import Metadata
 from server.fhir_rest.operating import Operating
+from server.fhir_rest.providing import NoProvide, Provide
 from server.fhir_rest.resources import Resources
 from server.fhir_rest.routing import FhirRouter
 from server.fhir_rest.searching import Searching
-from server.fhir_rest.transactions import Bundles, NoProvide, Provide
+from server.fhir_rest.transactions import Bundles
 from server.http.surface import Endpoint
 from server.kernel.answers import AnswerCache
 from server.kernel.offload import Offload
@@ -68,7 +69,7 @@ class FhirRest:
         bodies = Bodies(self.offload, self.longest)
         documents = DocumentReading(self.documents, self.offload, self.longest)
         return (
-            *Resources(self.repository, bodies, self.validation, documents).endpoints(),
+            *Resources(self.repository, bodies, self.validation, documents, self.provide).endpoints(),
             *Histories(self.history, self.offload).endpoints(),
             *Searching(self.searcher, bodies, self.answers, self.offload).endpoints(),
             *Operating(self.catalogue, bodies, self.offload).endpoints(),

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from server.fhir.bundle.answers import EntryAnswer, Prefer, response_bundle
 from server.fhir.bundle.batch import Batches
-from server.fhir.bundle.entries import Entry, all_sound, parse_bundle
+from server.fhir.bundle.entries import all_sound, parse_bundle
 from server.fhir.bundle.transaction import Transactions
 from server.fhir.collaborators import Redaction
-from server.fhir.json_form import Resource
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.formats import presentation
 from server.fhir_rest.pages import answer_bundle
 from server.fhir_rest.prefer import Return, preferences
 from server.fhir_rest.problems import STATUS
+from server.fhir_rest.providing import Provide
 from server.fhir_rest.routing import FhirRouter
 from server.fhir_rest.within_bundle import WithinBundle
 from server.http.surface import Answer, Call, Endpoint
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Problem
-
-
-class Provide(Protocol):
-    """Who takes the transactions that provide documents (MHD ITI-65)."""
-
-    def is_for(self, bundle: Resource) -> bool: ...
-
-    async def provide(self, context: Context, bundle: Resource, entries: Sequence[Entry]) -> list[EntryAnswer]:
-        """An answer for each entry; a `Problem` where the bundle is refused, and then nothing of it is kept."""
-        ...
-
-
-class NoProvide:
-    """Where there is no repository."""
-
-    def is_for(self, bundle: Resource) -> bool:
-        return False
-
-    async def provide(self, context: Context, bundle: Resource, entries: Sequence[Entry]) -> list[EntryAnswer]:
-        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from server.audit.writes import Deed
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.xds import vocabulary as v
-from server.xds.amending import standing
+from server.xds.amending import ends_of, standing
 from server.xds.committing import Change, Gone, replanned
 from server.xds.derived import Kept, members, resource_type
 from server.xds.ebxml_reading import MOST_OBJECTS
@@ -83,13 +83,9 @@ class Removals:
 async def _removable(shelf: Shelf, ids: Sequence[str], right: Predicate) -> dict[str, Stored[RegistryObject]]:
     """Of associations those between objects that may be removed."""
     found = await permitted(shelf, await shelf.objects(ids), right)
-    ends = {end for each in found.values() for end in _ends(each.object)}
+    ends = {end for each in found.values() for end in ends_of(each.object)}
     there = await permitted(shelf, await shelf.objects(ends), right)
-    return {name: each for name, each in found.items() if all(end in there for end in _ends(each.object))}
-
-
-def _ends(found: RegistryObject) -> tuple[str, ...]:
-    return (found.source, found.target) if isinstance(found, Association) else ()
+    return {name: each for name, each in found.items() if all(end in there for end in ends_of(each.object))}
 
 
 async def _left(shelf: Shelf, gone: Mapping[str, RegistryObject]) -> dict[str, Stored[RegistryObject]]:
@@ -160,6 +156,6 @@ async def _deeds(shelf: Shelf, gone: Mapping[str, RegistryObject]) -> tuple[Deed
             patients |= await patients_of(shelf, collection_of(gone[ids[0]]), ids)
     deeds = []
     for name, each in gone.items():
-        told = patients.get(name) or next(filter(None, (patients.get(end) for end in _ends(each))), "")
+        told = patients.get(name) or next(filter(None, (patients.get(end) for end in ends_of(each))), "")
         deeds.append(Deed("ITI-62", name, (told,) if told else ()))
     return tuple(deeds)

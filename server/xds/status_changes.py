@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from server.xds.amending import ends_of
 from server.xds.errors import ErrorCode, RegistryError
 from server.xds.keys import bare, collection_of
 from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
@@ -19,7 +20,8 @@ async def status_faults(
     targets: Mapping[str, Stored[RegistryObject]],
     is_same: Callable[[str], bool],
 ) -> list[RegistryError]:
-    """`targets`: those there are that the sender may update, by id."""
+    """`targets`: those there are that the sender may update, by id. `is_same`: whether the object with an id is of the
+    update's patient; an association is where both its ends are."""
     errors = []
     for each in statuses:
         found = targets.get(each.target)
@@ -36,20 +38,11 @@ async def _fault(shelf: Shelf, asked: NewStatus, target: RegistryObject | None, 
         return "The availabilityStatus of a SubmissionSet does not change."
     if target.status != asked.before:
         return "The availabilityStatus is not the original one that was told."
-    if not await _is_of_patient(shelf, target, is_same):
+    if not all(map(is_same, ends_of(target) or (target.id,))):
         return "The object is of another patient."
     if asked.after == APPROVED and not isinstance(target, Association) and await _has_other(shelf, target):
         return "Another version of the object is Approved."
     return ""
-
-
-async def _is_of_patient(
-    shelf: Shelf, target: DocumentEntry | Folder | Association, is_same: Callable[[str], bool]
-) -> bool:
-    if not isinstance(target, Association):
-        return is_same(target.patient_id)
-    ends = (await shelf.objects((target.source, target.target))).values()
-    return all(isinstance(each.object, Association) or is_same(each.object.patient_id) for each in ends)
 
 
 async def _has_other(shelf: Shelf, target: DocumentEntry | Folder) -> bool:

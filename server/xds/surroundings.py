@@ -62,7 +62,7 @@ async def surround(shelf: Shelf, submission: Submission, allowed: Predicate) -> 
         for each in replaced
         if (stored := referred.get(each)) and isinstance(entry := stored.object, DocumentEntry)
     }
-    patients = await _patients(shelf, referred)
+    patients = await patients_by_id(shelf, referred)
     if not outdated:
         return Surroundings(referred, {}, {}, patients, tuple(guards))
     children = [each.object.source for each in await shelf.associations_to(outdated, (XFRM, APND))]
@@ -73,7 +73,8 @@ async def surround(shelf: Shelf, submission: Submission, allowed: Predicate) -> 
     return Surroundings(referred, found, await _holding(shelf, outdated), patients, tuple(guards))
 
 
-async def _patients(shelf: Shelf, referred: Mapping[str, Stored[RegistryObject]]) -> dict[str, str]:
+async def patients_by_id(shelf: Shelf, referred: Mapping[str, Stored[RegistryObject]]) -> dict[str, str]:
+    """`Patient/3` of the documents and folders among these."""
     found: dict[str, str] = {}
     for place, kind in ((DOCUMENT, DocumentEntry), (FOLDER, Folder)):
         found |= await patients_of(shelf, place, [n for n, each in referred.items() if isinstance(each.object, kind)])

@@ -6,25 +6,24 @@ memberships of new versions and of new associations stay; a change of status lea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import PatientIdentity
-from server.xds.amending import Amendment
+from server.xds.amending import Amendment, ends_of
 from server.xds.associating import Associating
 from server.xds.committing import Change, replanned
 from server.xds.datatypes import Dtm
 from server.xds.errors import ErrorCode, RegistryError, refusal
-from server.xds.merged_patients import is_of
 from server.xds.metadata import Association, DocumentEntry, Folder, Submission
 from server.xds.registering import Planner
 from server.xds.registry import Registry
 from server.xds.status_changes import status_faults
 from server.xds.structure import check_structure
-from server.xds.surroundings import Surroundings, own_objects, permitted, surround
+from server.xds.surroundings import Surroundings, own_objects, patients_by_id, permitted, surround
 from server.xds.symbolic import Settled, settle
 from server.xds.uniqueness import check_unique
 from server.xds.update_operations import Operations, read_operations
@@ -98,18 +97,20 @@ class _Attempt:
         before = await lineage(shelf, asked.versions)
         targets = [each.target for each in asked.statuses]
         guards = await shelf.turns((*before, *targets))
-        versions = latest(await permitted(shelf, await shelf.objects(before), self.right))
+        versions = await permitted(shelf, await shelf.objects(before), self.right)
         targeted = await permitted(shelf, await shelf.objects(targets), self.right)
+        ends = await shelf.objects(end for each in targeted.values() for end in ends_of(each.object))
+        patients = await patients_by_id(shelf, {**ends, **targeted, **versions})
         errors, unique = await check_unique(shelf, replace(self.settled.submission, documents=(), folders=()))
-        steps, wrong = steps_to(asked.versions, versions, self._is_same)
-        wrong += await status_faults(shelf, asked.statuses, targeted, self._is_same)
+        steps, wrong = steps_to(asked.versions, latest(versions), partial(self._is_same, patients))
+        wrong += await status_faults(shelf, asked.statuses, targeted, partial(self._is_same, patients))
         self._refuse([*errors, *wrong])
         amendment = Amendment(shelf, self.registry.community.home, tuple(asked.statuses), targeted)
         return steps, amendment, [*guards, *unique]
 
-    @property
-    def _is_same(self) -> Callable[[str], bool]:
-        return partial(is_of, self.identity)
+    def _is_same(self, patients: Mapping[str, str], id_: str) -> bool:
+        """Submission sets and associations are of whom they hold."""
+        return id_ not in patients or patients[id_] in self.identity.patients
 
     def _registered(self, made: list[Association]) -> Submission:
         """What is registered as if it were new: versions, associations, and their place in the submission set."""
@@ -133,7 +134,7 @@ class _Attempt:
         errors = []
         for each in submission.associations:
             source = begun.get(each.source)
-            if isinstance(source, DocumentEntry | Folder) and not self._is_same(source.patient_id):
+            if isinstance(source, DocumentEntry | Folder) and not self._is_same(around.patients, source.id):
                 text = "An association joins objects of different patients."
                 errors.append(RegistryError(ErrorCode.PATIENT_MISMATCH, text, each.id))
             elif isinstance(source, DocumentEntry | Folder) and (source.status != APPROVED or source.id in old):

@@ -71,7 +71,7 @@ class Step:
 def steps_to(
     versions: Iterable[NewVersion], known: Mapping[str, Stored[RegistryObject]], is_same: Callable[[str], bool]
 ) -> tuple[list[Step], list[RegistryError]]:
-    """`known`: versions in force by logical id. `is_same`: whether a patientId is that of the update."""
+    """`known`: versions in force by logical id. `is_same`: whether the object with an id is of the update's patient."""
     steps, errors = [], []
     for each in versions:
         found = known.get(each.entry.logical_id)
@@ -95,7 +95,7 @@ def _faults(
     if asked.previous not in (str(version_of(before)), before.version):
         text = f"The version in force is {version_of(before)}."
         errors.append(_wrong(asked, text, ErrorCode.UPDATE_VERSION))
-    if not is_same(before.patient_id):
+    if not is_same(before.id):
         text = "An update does not move an object to another patient."
         errors.append(_wrong(asked, text, ErrorCode.PATIENT_RECONCILIATION))
     return [*errors, *(_wrong(asked, f"{name} may not change.") for name in _changed(asked.entry, before))]

@@ -56,6 +56,11 @@ class MhdWorld:
     clock: Moments
     served: Served
     reports: Reports
+    provide: ProvideBundles
+
+    @property
+    def documents(self) -> Documents:
+        return Documents(self.repository, self.fhir.repository)
 
     def run(self, work: Any) -> Any:
         return self.archive.run(work)
@@ -156,4 +161,4 @@ async def _opened(archive: Archive, folder: Path) -> MhdWorld:
         clock=clock,
         base=BASE,
     )
-    return MhdWorld(archive, fhir, index, registry, repository, queries, shelf, clock, served, reports)
+    return MhdWorld(archive, fhir, index, registry, repository, queries, shelf, clock, served, reports, provide)

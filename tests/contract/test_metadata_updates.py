@@ -170,6 +170,11 @@ def test_an_update_that_does_not_fit_is_refused(desk: Desk) -> None:
     foreign = desk.run(desk.world.one(desk.world.document(patient_id=cx("MPI-8")), patient_id=cx("MPI-8")))
     moved = desk.version(replace(desk.entry(foreign), patient_id=entry.patient_id))
     assert desk.refused_update(moved) == [("XDSPatientIDReconciliationError", "new")]
+    assert desk.refused_update(desk.asks(status(foreign))) == [(UPDATE, "change")]
+    submitted = association("SubmissionSet01", "later", v.SUBMIT_ASSOCIATION)
+    for ends in ((foreign, id_), (id_, foreign)):
+        made = desk.asks(association(*ends, v.APND, id="later"), submitted)
+        assert desk.refused_update(made) == [("XDSPatientIdDoesNotMatch", "later")]
 
 
 def test_a_status_changes_there_and_back(desk: Desk) -> None:

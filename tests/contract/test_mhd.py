@@ -12,7 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from server.kernel.problem import Problem
+from server.access.roles import PATIENT
+from server.fhir.bundle.entries import all_sound, parse_bundle
+from server.kernel.context import INTERACTIONS, Actor, Context, Grant
+from server.kernel.problem import Kind, Problem
 from server.xds.document_reference import document_reference
 from server.xds.metadata import Code, DocumentEntry
 from server.xds.repository import DocumentRequest
@@ -53,7 +56,8 @@ def registered(world: MhdWorld, patient: Any, octets: bytes = TEXT, **changes: A
     sent = submission(entry, unique_id=oid(), patient_id=number)
     world.run(world.repository.provide_bytes(CONTEXT, sent, {entry.id: octets}))
     [kept] = world.run(world.shelf.documents_named([name]))
-    return kept.object
+    stored: DocumentEntry = kept.object
+    return stored
 
 
 def concept(code: str, system: str = LOINC) -> Any:
@@ -284,6 +288,21 @@ def test_a_comprehensive_bundle_with_a_patient_of_its_own(world: MhdWorld) -> No
     assert (refused.status, "typeCode" in issues(refused)) == (400, True)
 
 
+def test_a_document_reference_that_carries_its_document_is_provided(world: MhdWorld) -> None:
+    patient = world.patient()
+    made = reference(here(patient), meta={"profile": [MHD + "IHE.MHD.SimplifiedPublish.DocumentReference"]})
+    made["content"][0]["attachment"] = {"contentType": "text/plain", "data": base64.b64encode(TEXT).decode()}
+    got = world.ask("POST", "/DocumentReference", made)
+    assert got.status == 201, got.body
+    [package] = world.resources(f"/List?patient={patient['id']}")
+
+    assert got.headers["location"] == f"{BASE}/DocumentReference/{got.json['id']}/_history/1"
+    assert package["entry"] == [{"item": {"reference": f"DocumentReference/{got.json['id']}"}}]
+    assert world.ask("GET", got.json["content"][0]["attachment"]["url"].removeprefix(BASE)).body == TEXT
+    made["content"][0]["attachment"]["size"] = 1
+    assert "XDSRepositoryMetadataError" in issues(world.ask("POST", "/DocumentReference", made))
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
@@ -389,6 +408,29 @@ def test_what_the_registry_owns_is_not_written_over_fhir(world: MhdWorld) -> Non
     with pytest.raises(Problem):
         world.run(world.repository.provide_bytes(CONTEXT, taken, {taken.documents[0].id: TEXT}))
     assert world.ask("DELETE", f"/DocumentReference/{own['id']}").status == 204
+
+
+def test_a_document_is_read_by_whom_its_entry_may_be(world: MhdWorld) -> None:
+    own, other = world.patient(), world.patient()
+    actor = Actor(
+        "p",
+        "patient",
+        (Grant(INTERACTIONS, None, own["id"]),),
+        frozenset({PATIENT}),
+        own_patients=frozenset({own["id"]}),
+    )
+    context = Context(actor, "test")
+    door = world.documents
+    mine, others = (registered(world, each).id.removeprefix("urn:uuid:") for each in (own, other))
+
+    assert world.run(door.open(context, mine)).size == len(TEXT)
+    with pytest.raises(Problem) as refusal:
+        world.run(door.open(context, others))
+    assert refusal.value.kind is Kind.NOT_FOUND
+    refused = bundle(here(other), reference(here(other)))
+    with pytest.raises(Problem) as refusal:
+        world.run(world.provide.provide(context, refused, all_sound(parse_bundle(refused, BASE, 10)[1])))
+    assert refusal.value.kind in (Kind.UNSUPPORTED, Kind.FORBIDDEN)
 
 
 def test_a_removed_document_is_gone(world: MhdWorld) -> None:
