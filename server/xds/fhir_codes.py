@@ -47,6 +47,21 @@ _URIS = ("http://", "https://", "urn:")
 CONFIDENTIALITY = "2.16.840.1.113883.5.25"
 
 
+_LEVELS = {
+    "U": "unrestricted",
+    "L": "low",
+    "M": "moderate",
+    "N": "normal",
+    "R": "restricted",
+    "V": "very restricted",
+}
+
+
+def level(code: str) -> Code:
+    """A level of confidentiality by its letter."""
+    return Code(code, CONFIDENTIALITY, _LEVELS.get(code, ""))
+
+
 def system_of(scheme: str) -> str:
     """The FHIR system of a coding scheme; empty for none."""
     scheme = _NAMED.get(scheme, scheme)

@@ -48,7 +48,7 @@ _MOST_REFERENCES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvideBundles:
-    """`bases`: URLs of this FHIR service."""
+    """`bases`: URLs of this FHIR service; `unlabelled`: confidentiality of a document that tells of none."""
 
     fhir: FhirRepository
     validation: Validation
@@ -56,6 +56,7 @@ class ProvideBundles:
     subjects: Subjects
     clock: Clock
     bases: Bases
+    unlabelled: str = "N"
 
     def is_for(self, bundle: Resource) -> bool:
         """Whether a transaction is to be provided rather than carried out entry by entry."""
@@ -97,7 +98,16 @@ class ProvideBundles:
         elsewhere = await self._elsewhere(context, parts)
         identity = await self.subjects.identity(context, parts, self.bases)
         now = str(Dtm.of(self.clock.now()))
-        making = Making(parts, elsewhere, ids, surviving(identity), now, self.bases, is_comprehensive(bundle))
+        making = Making(
+            parts,
+            elsewhere,
+            ids,
+            surviving(identity),
+            now,
+            self.bases,
+            is_comprehensive=is_comprehensive(bundle),
+            unlabelled=self.unlabelled,
+        )
         submission = making.submission()
         documents = _documents(parts, ids)
         _check_superseded(parts, submission)

@@ -2,23 +2,24 @@
 
 A comprehensive bundle has promised all of it, so there only what its profiles leave open is completed: the language and
 the source's number of the patient. Unknown codes are the null flavour UNK; the format is that the media type says all;
-a document that tells of no confidentiality is normal.
+a document that tells of no confidentiality has the level of what is unlabelled here.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from server.xds.fhir_codes import CONFIDENTIALITY
+from server.xds.fhir_codes import level
 from server.xds.metadata import Code, DocumentEntry, Folder, Localized, SubmissionSet
 
 _UNKNOWN = Code("UNK", "2.16.840.1.113883.5.1008", "unknown")
 _BY_MEDIA_TYPE = Code("urn:ihe:iti:xds:2017:mimeTypeSufficient", "1.3.6.1.4.1.19376.1.2.3", "mimeType Sufficient")
-_NORMAL = Code("N", CONFIDENTIALITY, "normal")
 _UNDETERMINED = "und"
 
 
-def completed_document(entry: DocumentEntry, now: str, unique_id: str, *, is_comprehensive: bool) -> DocumentEntry:
+def completed_document(
+    entry: DocumentEntry, now: str, unique_id: str, *, is_comprehensive: bool, unlabelled: str
+) -> DocumentEntry:
     made = replace(
         entry,
         is_limited=False,
@@ -36,7 +37,7 @@ def completed_document(entry: DocumentEntry, now: str, unique_id: str, *, is_com
         format_code=made.format_code or _BY_MEDIA_TYPE,
         facility_type_code=made.facility_type_code or _UNKNOWN,
         practice_setting_code=made.practice_setting_code or _UNKNOWN,
-        confidentiality_codes=made.confidentiality_codes or (_NORMAL,),
+        confidentiality_codes=made.confidentiality_codes or (level(unlabelled),),
         creation_time=made.creation_time or now,
     )
 

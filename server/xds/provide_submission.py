@@ -31,6 +31,7 @@ class Making:
     now: str
     bases: Bases
     is_comprehensive: bool
+    unlabelled: str
 
     def submission(self) -> Submission:
         documents = tuple(self._document(each) for each in self.parts.documents)
@@ -41,7 +42,9 @@ class Making:
     def _document(self, entry: Entry) -> DocumentEntry:
         id_ = self.ids[entry.number]
         made = document_entry(self._provided(entry), id_, self.patient_id)
-        return completed_document(made, self.now, _oid_of(id_), is_comprehensive=self.is_comprehensive)
+        return completed_document(
+            made, self.now, _oid_of(id_), is_comprehensive=self.is_comprehensive, unlabelled=self.unlabelled
+        )
 
     def _set(self, entry: Entry) -> SubmissionSet:
         id_ = self.ids[entry.number]

@@ -64,10 +64,13 @@ class Registry:
         warnings = await self._checked(submission, act)
         allowed = await self._allowed(context)
         settled = await self.work(submission, settle, submission, self.new_id)
+        number = submission.submission_sets[0].patient_id
+        context.trail.number("", number)
 
         async def attempt() -> None:
             identity = await self.identified(settled)
             context.trail.touch(identity.patients[:1])
+            context.trail.number(identity.patients[0], number)
             change = await self._change(settled, identity, act, allowed)
             await self.committer.commit(context, replace(change, acts=(*beside, *change.acts)))
 

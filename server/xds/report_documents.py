@@ -14,7 +14,7 @@ from server.fhir.json_form import Resource
 from server.fhir.stored import Stored
 from server.xds.community import Community
 from server.xds.datatypes import Cxi, is_mime_type, is_oid
-from server.xds.fhir_codes import CONFIDENTIALITY, code_of, code_of_concept
+from server.xds.fhir_codes import CONFIDENTIALITY, code_of, code_of_concept, level
 from server.xds.fhir_identifiers import UNIQUE_ID, cx_of, dtm_of, reference_id_of
 from server.xds.fhir_people_reading import Find, authors_of, patient_info, person_of
 from server.xds.metadata import Association, Code, DocumentEntry, Localized, Submission, SubmissionSet
@@ -81,10 +81,10 @@ def made_of(told: Told, codes: ReportCodes, community: Community) -> Made:
         patient_id=told.patient_id,
         mime_type=media_type,
         class_code=codes.class_code,
-        type_code=_coded(report.get("code")) or codes.type_code,
+        type_code=_coded(report.get("code")) or codes.type_of(report),
         format_code=codes.format_of(media_type),
         facility_type_code=codes.facility,
-        practice_setting_code=codes.practice_setting,
+        practice_setting_code=codes.practice_of(report),
         confidentiality_codes=_confidentiality((report, *(() if is_presented else told.results)), codes),
         event_codes=tuple(dict.fromkeys(_modalities(told.studies))),
         authors=authors_of(report.get("performer", ()), told.find),
@@ -101,7 +101,7 @@ def made_of(told: Told, codes: ReportCodes, community: Community) -> Made:
     return Made(entry, octets)
 
 
-def submission_of(made: Made, replaced: str, now: str, codes: ReportCodes, community: Community) -> Submission:
+def submission_of(made: Made, replaced: str, now: str, community: Community) -> Submission:
     """`replaced`: entryUUID of the document before; empty for a first one."""
     entry = made.entry
     set_id = f"urn:uuid:{uuid5(_IDS, entry.id)}"
@@ -111,7 +111,7 @@ def submission_of(made: Made, replaced: str, now: str, codes: ReportCodes, commu
         patient_id=entry.patient_id,
         source_id=community.source,
         submission_time=now,
-        content_type_code=codes.content_type,
+        content_type_code=entry.type_code,
         authors=entry.authors[:1],
         title=entry.title,
     )
@@ -145,7 +145,7 @@ def _confidentiality(told: Sequence[Resource], codes: ReportCodes) -> tuple[Code
     """The labels of everything whose content is in the document."""
     labels = (code_of(each) for one in told for each in one.get("meta", {}).get("security", ()))
     found = tuple(dict.fromkeys(each for each in labels if each is not None and each.scheme in _LABELS))
-    return found or (codes.unlabelled,)
+    return found or (level(codes.unlabelled),)
 
 
 def _modalities(studies: Sequence[Resource]) -> Iterator[Code]:

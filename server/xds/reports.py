@@ -111,7 +111,7 @@ class Reports:
         if made.entry.id not in entries:
             now = str(Dtm.of(self.clock.now()))
             replaced = before.object.id if before is not None and is_standing else ""
-            submission = submission_of(made, replaced, now, self.codes, self.community)
+            submission = submission_of(made, replaced, now, self.community)
             await self.repository.provide_bytes(_CONTEXT, submission, {made.entry.id: made.octets})
         await self.records.commit([Memo(made.entry.id, FHIR, made.digest).put(stored.id)])
 
