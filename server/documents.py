@@ -69,6 +69,9 @@ from server.xds.provide_patient import Subjects
 from server.xds.queries import Queries
 from server.xds.registry import Registry
 from server.xds.removing import Removals
+from server.xds.report_codes import ReportCodes
+from server.xds.report_worker import ReportWorker
+from server.xds.reports import Reports
 from server.xds.repository import Repository
 from server.xds.stored import Shelf
 from server.xds.study_documents import StudyDocuments
@@ -103,7 +106,26 @@ class Documents:
         found = {"master index": self.master.run, "replies": self.replies.run, "trust": trust.run}
         if self.settings.manifests == "on":
             found["manifests"] = self.manifests().run
+        if self.settings.reports == "on":
+            found["reports"] = self.reports().run
         return found
+
+    def reports(self) -> ReportWorker:
+        """What makes documents of reports over FHIR, and the other way round."""
+        committer = self.registry.committer
+        reports = Reports(
+            fhir=committer.repository,
+            transactions=committer.transactions,
+            repository=self.repository,
+            registry=self.registry,
+            shelf=self.queries.shelf,
+            identities=self.master,
+            community=self.community,
+            clock=self.clock,
+            base=committer.base,
+            codes=ReportCodes(unlabelled=self.settings.unlabelled),
+        )
+        return ReportWorker(reports, self.clock)
 
     def manifests(self) -> ManifestWorker:
         """What publishes the studies of this archive."""
@@ -239,13 +261,15 @@ async def open_documents(
         removal=DocumentRemoval(records, contents, visibility, access, community, writes),
         imaging=ImagingSource(retriever, staging, community.imaging_source, community.home),
         binaries=Binaries(repository, fhir.repository),
-        provide=_provide(fhir, repository, master, clock),
+        provide=_provide(fhir, repository, master, clock, settings.unlabelled),
         replies=Replies(Hosts.parse(settings.reply_hosts)),
         clock=clock,
     )
 
 
-def _provide(fhir: FhirServices, repository: Repository, master: MasterIndex, clock: Clock) -> ProvideBundles:
+def _provide(
+    fhir: FhirServices, repository: Repository, master: MasterIndex, clock: Clock, unlabelled: str
+) -> ProvideBundles:
     return ProvideBundles(
         fhir=fhir.repository,
         validation=fhir.knowledge.validation,
@@ -253,6 +277,7 @@ def _provide(fhir: FhirServices, repository: Repository, master: MasterIndex, cl
         subjects=Subjects(fhir.repository, master),
         clock=clock,
         bases=Bases.of(fhir.options.bases),
+        unlabelled=unlabelled,
     )
 
 
