@@ -137,19 +137,9 @@ async def _opened(archive: Archive, folder: Path) -> MhdWorld:
         documents=Documents(repository, fhir.repository),
         provide=provide,
     )
-    app = SurfaceApplication(
-        prefix=FHIR,
-        endpoints=(),
-        router=rest.router(),
-        problem=problems.render,
-        door=OpenDoor(LOCAL_ACTOR),
-        cors=Cors.parse(""),
-        offload=offload,
-        base_url=BASE.removesuffix("/fhir"),
-    )
     shelf = Shelf(records, offload)
     queries = Queries(shelf, index, visibility, COMMUNITY)
-    served = Served(archive.runner, None, app)  # type: ignore[arg-type]
+    served = Served(archive.runner, None, _surface(rest))  # type: ignore[arg-type]
     reports = Reports(
         fhir=fhir.repository,
         transactions=fhir.transactions,
@@ -162,3 +152,16 @@ async def _opened(archive: Archive, folder: Path) -> MhdWorld:
         base=BASE,
     )
     return MhdWorld(archive, fhir, index, registry, repository, queries, shelf, clock, served, reports, provide)
+
+
+def _surface(rest: FhirRest) -> SurfaceApplication:
+    return SurfaceApplication(
+        prefix=FHIR,
+        endpoints=(),
+        router=rest.router(),
+        problem=problems.render,
+        door=OpenDoor(LOCAL_ACTOR),
+        cors=Cors.parse(""),
+        offload=rest.offload,
+        base_url=BASE.removesuffix("/fhir"),
+    )
