@@ -143,6 +143,8 @@ def _asked(name: str) -> Pattern:
     return Pattern(QUERY, name, "E", About.QUERY)
 
 
+FEEDS = frozenset({"ITI-8", "ITI-44", "ITI-104"})
+"""Transactions whose events are those of the Patients they write."""
 TRANSACTIONS = {
     **{name: _asked(name) for name in ("ITI-18", "ITI-38", "ITI-51")},
     **{name: Pattern(EXPORT, name, "R", About.DOCUMENT) for name in ("ITI-39", "ITI-43")},
@@ -151,9 +153,15 @@ TRANSACTIONS = {
     "ITI-57": Pattern(IMPORT, "ITI-57", "U", About.SUBMISSION),
     "ITI-62": Pattern(PATIENT_RECORD, "ITI-62", "D", About.OBJECT),
     "ITI-86": Pattern(PATIENT_RECORD, "ITI-86", "D", About.DOCUMENT),
-    **{name: Pattern(PATIENT_RECORD, name, "U", About.DATA) for name in ("ITI-8", "ITI-44", "ITI-104")},
+    **{name: Pattern(PATIENT_RECORD, name, "U", About.DATA) for name in sorted(FEEDS)},
 }
 """IHE transactions by name, at the side that answers (TF-2, each transaction's security considerations)."""
+INITIATED = {
+    "ITI-38": _asked("ITI-38"),
+    "ITI-39": Pattern(IMPORT, "ITI-39", "C", About.DOCUMENT),
+    "RAD-75": Pattern(INSTANCES_TRANSFERRED, "RAD-75", "C", About.STUDY),
+}
+"""Those this server itself asks of others, on behalf of whoever asked it."""
 
 _ROWS = _FHIR | _DICOM | TRANSACTIONS
 

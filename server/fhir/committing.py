@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from server.access.decision import AccessPoint
 from server.access.facets import NUMBER
+from server.audit.acts import FEEDS
 from server.audit.writes import UNRECORDED, Deed, Writes
 from server.fhir.collaborators import Redaction, Searcher
 from server.fhir.conditional import Criteria, Matched, match
@@ -101,7 +102,7 @@ class Committing:
 
     def told(self, context: Context, prepared: Sequence[Prepared], interaction: str = "") -> tuple[Act, ...]:
         """What goes into the commit of these changes beside them: their events, and whose a Subscription is."""
-        events = self._writes.acts(context, [_deed(each, interaction) for each in prepared])
+        events = self._writes.acts(context, [_deed(each, interaction, context.trail.act) for each in prepared])
         return (*events, *owned(context, [each.stored for each in prepared]))
 
     async def retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -192,10 +193,12 @@ class Committing:
             )
 
 
-def _deed(prepared: Prepared, interaction: str) -> Deed:
+def _deed(prepared: Prepared, interaction: str, act: str) -> Deed:
     stored = prepared.stored
     if stored.is_deleted:
         interaction = "delete"
+    elif act in FEEDS and stored.type == "Patient":
+        interaction = act
     elif not interaction:
         interaction = "update" if prepared.change.standing.current else "create"
     return Deed(interaction, stored.versioned, stored.patients)

@@ -33,7 +33,7 @@ class Documents(Protocol):
     """What a repository of documents tells of them."""
 
     async def open(self, context: Context, binary_id: str) -> Document | None:
-        """`None` where no document has this id; `NOT_FOUND` or `GONE` where it cannot be had."""
+        """`None` where no document that the actor may see has this id; `GONE` where it cannot be had any more."""
         ...
 
 

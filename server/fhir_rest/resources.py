@@ -14,6 +14,7 @@ from server.fhir.validation import Validation
 from server.fhir_rest import binary
 from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.documents import DocumentReading
+from server.fhir_rest.following import FEED, Following, is_feed
 from server.fhir_rest.formats import CONTROLS, Presentation, presentation
 from server.fhir_rest.noting import note
 from server.fhir_rest.patches import change_of
@@ -36,6 +37,7 @@ class Resources:
     validation: Validation
     documents: DocumentReading
     provide: Provide
+    following: Following
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -72,29 +74,32 @@ class Resources:
         if criteria is None and any(name not in CONTROLS for name, _ in call.query):
             # Some clients put the criteria here; passed over, they would make one copy after another.
             criteria = _query(call)
+        resource = await self.following.asked(call.context, resource)
         written = await self.repository.create(call.context, call.path["type"], resource, criteria)
+        written = await self.following.written(call.context, written)
         return await self._written(call, asked, written)
 
     async def update(self, call: Call) -> Answer:
         asked = presentation(call).whole
         resource_type, resource_id = call.path["type"], call.path["id"]
-        resource = await self._sent(call, resource_id)
+        resource = await self.following.asked(call.context, await self._sent(call, resource_id))
         written = await self.repository.update(
             call.context, resource_type, resource_id, resource, call.header("if-match"), call.header("if-none-match")
         )
+        written = await self.following.written(call.context, written)
         return await self._written(call, asked, written)
 
     async def update_matching(self, call: Call) -> Answer:
         asked = presentation(call).whole
-        resource = await self._sent(call)
+        query, act = _query(call), call.context.trail.act
+        if is_feed(call.path["type"], query):
+            call.context.trail.name(FEED)
+        resource = await self.following.asked(call.context, await self._sent(call))
         written = await self.repository.update_matching(
-            call.context,
-            call.path["type"],
-            _query(call),
-            resource,
-            call.header("if-match"),
-            call.header("if-none-match"),
+            call.context, call.path["type"], query, resource, call.header("if-match"), call.header("if-none-match")
         )
+        written = await self.following.written(call.context, written, query)
+        call.context.trail.name(act)
         return await self._written(call, asked, written)
 
     async def patch(self, call: Call) -> Answer:
@@ -103,6 +108,7 @@ class Resources:
         written = await self.repository.patch(
             call.context, call.path["type"], call.path["id"], change, call.header("if-match")
         )
+        written = await self.following.written(call.context, written)
         return await self._written(call, asked, written)
 
     async def patch_matching(self, call: Call) -> Answer:
@@ -111,6 +117,7 @@ class Resources:
         written = await self.repository.patch_matching(
             call.context, call.path["type"], _query(call), change, call.header("if-match")
         )
+        written = await self.following.written(call.context, written)
         return await self._written(call, asked, written)
 
     async def delete(self, call: Call) -> Answer:

@@ -17,6 +17,7 @@ from server.fhir_rest.bodies import Bodies
 from server.fhir_rest.capability import Capabilities, Policies
 from server.fhir_rest.documents import DocumentReading, Documents, NoDocuments
 from server.fhir_rest.exporting import Exporting
+from server.fhir_rest.following import Following, NoPersons, Persons
 from server.fhir_rest.histories import Histories
 from server.fhir_rest.metadata import Metadata
 from server.fhir_rest.operating import Operating
@@ -51,6 +52,7 @@ class FhirRest:
     exporting: Exporting
     documents: Documents = NoDocuments()
     provide: Provide = NoProvide()
+    persons: Persons = NoPersons()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         rows = self._resources()
@@ -68,8 +70,9 @@ class FhirRest:
     def _resources(self) -> tuple[Endpoint, ...]:
         bodies = Bodies(self.offload, self.longest)
         documents = DocumentReading(self.documents, self.offload, self.longest)
+        following = Following(self.persons)
         return (
-            *Resources(self.repository, bodies, self.validation, documents, self.provide).endpoints(),
+            *Resources(self.repository, bodies, self.validation, documents, self.provide, following).endpoints(),
             *Histories(self.history, self.offload).endpoints(),
             *Searching(self.searcher, bodies, self.answers, self.offload).endpoints(),
             *Operating(self.catalogue, bodies, self.offload).endpoints(),
@@ -81,5 +84,13 @@ class FhirRest:
         bodies = Bodies(self.offload, self.longest)
         redaction = self.repository.reading.redaction
         return Bundles(
-            self.transactions, self.batches, bodies, inner, self.offload, self.most_entries, redaction, self.provide
+            self.transactions,
+            self.batches,
+            bodies,
+            inner,
+            self.offload,
+            self.most_entries,
+            redaction,
+            self.provide,
+            Following(self.persons),
         ).endpoints()

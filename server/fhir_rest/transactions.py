@@ -10,6 +10,7 @@ from server.fhir.bundle.entries import all_sound, parse_bundle
 from server.fhir.bundle.transaction import Transactions
 from server.fhir.collaborators import Redaction
 from server.fhir_rest.bodies import Bodies
+from server.fhir_rest.following import Following
 from server.fhir_rest.formats import presentation
 from server.fhir_rest.pages import answer_bundle
 from server.fhir_rest.prefer import Return, preferences
@@ -35,6 +36,7 @@ class Bundles:
     most: int
     redaction: Redaction
     documents: Provide
+    following: Following
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (Endpoint("transaction", "POST", "/", "create", self.process, "R4 http.html#transaction"),)
@@ -47,9 +49,9 @@ class Bundles:
         if kind == "transaction" and self.documents.is_for(bundle):
             answers = await self.documents.provide(call.context, bundle, all_sound(entries))
         elif kind == "transaction":
-            answers = await self.transactions.run(
-                call.context, all_sound(entries), within.perform, is_safe=within.is_safe
-            )
+            asked_for = await self.following.asked_all(call.context, all_sound(entries))
+            answers = await self.transactions.run(call.context, asked_for, within.perform, is_safe=within.is_safe)
+            answers = await self.following.written_all(call.context, asked_for, answers)
         else:
             answers = await self.batches.run(call.context, entries, within.perform)
         prefer = Prefer(preferences(call).returns or Return.MINIMAL)

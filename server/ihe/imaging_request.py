@@ -5,12 +5,14 @@ Elements are known by their local names: senders put them into either of the two
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
 
+from server.xds.ebxml_writing import escape
 from server.xds.errors import ErrorCode, refused
+from server.xds.vocabulary import XDSB, XDSI
 
 MOST_IMAGES = 50_000
 """Images of one request."""
@@ -28,6 +30,11 @@ class ImageRequest:
     sop_instance_uid: str
     repository: str
     home: str = ""
+
+    @property
+    def document(self) -> str:
+        """As retrieval of documents calls it."""
+        return self.sop_instance_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,35 @@ def read_request(body: etree._Element) -> ImagesAsked:
     if len(syntaxes) > _MOST_SYNTAXES:
         raise _malformed(f"The request names more than {_MOST_SYNTAXES} transfer syntaxes.")
     return ImagesAsked(tuple(images), syntaxes)
+
+
+def write_request(images: Sequence[ImageRequest], transfer_syntaxes: Sequence[str]) -> bytes:
+    """The same as a message, each series once."""
+    studies: dict[str, dict[str, list[str]]] = {}
+    for each in images:
+        studies.setdefault(each.study_instance_uid, {}).setdefault(each.series_instance_uid, []).append(_written(each))
+    listed = "".join(f"<i:TransferSyntaxUID>{escape(each)}</i:TransferSyntaxUID>" for each in transfer_syntaxes)
+    return (
+        f'<i:RetrieveImagingDocumentSetRequest xmlns:i="{XDSI}" xmlns:d="{XDSB}">'
+        f"{''.join(_study(study, series) for study, series in studies.items())}"
+        f"<i:TransferSyntaxUIDList>{listed}</i:TransferSyntaxUIDList></i:RetrieveImagingDocumentSetRequest>"
+    ).encode()
+
+
+def _study(study: str, series: Mapping[str, Sequence[str]]) -> str:
+    found = "".join(
+        f'<i:SeriesRequest seriesInstanceUID="{escape(each)}">{"".join(documents)}</i:SeriesRequest>'
+        for each, documents in series.items()
+    )
+    return f'<i:StudyRequest studyInstanceUID="{escape(study)}">{found}</i:StudyRequest>'
+
+
+def _written(asked: ImageRequest) -> str:
+    home = f"<d:HomeCommunityId>{escape(asked.home)}</d:HomeCommunityId>" if asked.home else ""
+    return (
+        f"<d:DocumentRequest>{home}<d:RepositoryUniqueId>{escape(asked.repository)}</d:RepositoryUniqueId>"
+        f"<d:DocumentUniqueId>{escape(asked.sop_instance_uid)}</d:DocumentUniqueId></d:DocumentRequest>"
+    )
 
 
 def _images(body: etree._Element) -> Iterator[ImageRequest]:

@@ -24,11 +24,13 @@ def registry_response(errors: Sequence[RegistryError] = (), *, is_partial: bool 
     return _response(errors, _RS, is_partial=is_partial)
 
 
-def query_response(objects: Sequence[bytes], errors: Sequence[RegistryError] = ()) -> bytes:
-    """`objects` as the registry keeps them, with the prefix `rim:`."""
+def query_response(
+    objects: Sequence[bytes], errors: Sequence[RegistryError] = (), *, is_partial: bool = False
+) -> bytes:
+    """`objects` as the registry keeps them, with the prefix `rim:`; `is_partial`: finding none was an answer too."""
     head = (
         f'<query:AdhocQueryResponse xmlns:query="{QUERY}" xmlns:rim="{RIM}"{_RS} '
-        f'status="{_status(errors, is_partial=bool(objects))}">'
+        f'status="{_status(errors, is_partial=is_partial or bool(objects))}">'
     )
     start = head.encode() + _error_list(errors) + b"<rim:RegistryObjectList>"
     return b"".join([start, *objects, b"</rim:RegistryObjectList></query:AdhocQueryResponse>"])

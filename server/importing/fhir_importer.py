@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from server.fhir.bundle.answers import EntryAnswer
 from server.fhir.bundle.batch import Batches
@@ -149,7 +148,7 @@ class FhirImporter:
         _sort(label, request, places, answers, outcome)
 
     async def _transaction(self, entries: Sequence[Entry | Problem], digest: str | None) -> list[EntryAnswer]:
-        beside = partial(mark, digest) if digest else None
+        beside = (lambda made: mark(digest, [each.stored for each in made])) if digest else None
         return await self._transactions.run(self._context, all_sound(entries), _no_reads, beside=beside)
 
     async def _batch(self, entries: Sequence[Entry | Problem], digest: str | None) -> list[EntryAnswer]:

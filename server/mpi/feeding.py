@@ -96,6 +96,12 @@ class Feeding:
         key = Between(NUMBER, f"{system}|", f"{system}|\U0010ffff")
         return bool((await self._repository.records.find(_PATIENTS, key, limit=1)).records)
 
+    async def bearers(self, context: Context, identifier: Identifier) -> list[str]:
+        """The Patients in use that carry it, as far as the actor may change them."""
+        found = await self._in_use(identifier)
+        mine = await self._patients.changeable(context, found) if found else frozenset()
+        return [each for each in found if each in mine]
+
     def _names(self, identifier: Identifier, identity: PatientIdentity | None, carried: set[Identifier]) -> bool:
         """Whether one of the visible Patients is called so: what only a hidden one is called is not known."""
         if identifier.system == self._persons.system:

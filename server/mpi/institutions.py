@@ -88,6 +88,15 @@ class Institutions:
                         return each
         return await self.get(self._default) if self._default else None
 
+    async def assigning(self, oids: Sequence[str]) -> frozenset[str]:
+        """Those of these OIDs by which a registered institution assigns patient numbers."""
+        marks = {f"patient {_folded(each)}": each for each in oids}
+        if not marks:
+            return frozenset()
+        page = await self._records.find(INSTITUTIONS, OneOf("mark", tuple(marks)), limit=len(marks))
+        known = {mark for each in page.records for mark in _marks(decode(each.body, Institution))}
+        return frozenset(oid for mark, oid in marks.items() if mark in known)
+
     async def _check(self, institution: Institution) -> None:
         marks = tuple(_marks(institution))
         page = await self._records.find(INSTITUTIONS, OneOf("mark", marks), limit=2)

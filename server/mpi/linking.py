@@ -18,7 +18,7 @@ from server.kernel.problem import Kind, Problem
 from server.mpi.enrolling import Enrolling
 from server.mpi.forest import above
 from server.mpi.identity import Identifier, PatientIdentity
-from server.mpi.marking import REPLACED_BY, is_replaced, restored
+from server.mpi.marking import is_replaced, replacing, restored, unlinked, with_active
 from server.mpi.patients import Patients
 from server.mpi.persons import Persons, Standing
 from server.mpi.rewriting import Rewrite, Rewriting, act_put, replace_patient
@@ -65,6 +65,29 @@ class Linking:
             if survivor.system == self._persons.system:
                 return await self._merge_numbers(context, survivor.value, subsumed.value, why)
             return await self._merge_patients(context, survivor, subsumed, why)
+
+        return await self._repository.retried(attempt)
+
+    async def replace(self, context: Context, survivor: str, patient: str, why: str = "") -> PatientIdentity:
+        """A Patient was written that names another as what it is replaced by: the persons follow.
+
+        Nothing happens where they did already; `CONFLICT` where the survivor was itself replaced by this one.
+        """
+        await self._patients.permitted(context, (survivor, patient))
+        for each in (survivor, patient):
+            await self._enrolling.enroll(context, each)
+
+        async def attempt() -> PatientIdentity:
+            found = await self._persons.standings([survivor, patient])
+            held = await self._patients.read([survivor, patient])
+            await self._check_chain(survivor, patient)
+            rewrite = await self._rewriting.joined(context, "merge", found[survivor], found[patient], why)
+            # As it was before somebody wrote the link, so that undoing takes the link back too.
+            before = with_active(unlinked(rewrite.held[patient].resource, (survivor,)), active=True)
+            replace_patient(rewrite, survivor, patient)
+            if rewrite.persons or any(rewrite.made[each] != held[each].resource for each in (survivor, patient)):
+                await self._rewriting.commit(context, rewrite, was={patient: before})
+            return await self._enrolling.identity(survivor)
 
         return await self._repository.retried(attempt)
 
@@ -138,8 +161,7 @@ class Linking:
         held = await self._patients.read([into, out])
         if into == out or _is_replaced_by(held[out].resource, into):
             return self._persons.identity(found[into])
-        if _is_replaced_by(held[into].resource, out):
-            raise Problem(Kind.CONFLICT, "The surviving patient was itself replaced by the other.")
+        await self._check_chain(into, out)
         rewrite = await self._rewriting.joined(context, "merge", found[into], found[out], why)
         replace_patient(rewrite, into, out)
         await self._rewriting.commit(context, rewrite)
@@ -155,6 +177,16 @@ class Linking:
         if len(in_use) > 1:
             raise Problem(Kind.CONFLICT, "Several patients have such an identifier.")
         return in_use[0]
+
+    async def _check_chain(self, survivor: str, patient: str) -> None:
+        """`CONFLICT` where the survivor was itself replaced by the other, be it over several steps."""
+        seen, reached = {survivor}, [survivor]
+        while reached:
+            if patient in reached:
+                raise Problem(Kind.CONFLICT, "The surviving patient was itself replaced by the other.")
+            held = await self._patients.read(reached)
+            reached = [each for one in held.values() for each in replacing(one.resource) if each not in seen]
+            seen.update(reached)
 
     async def _undone(self, context: Context, past: Act, why: str) -> Rewrite:
         """The persons as before the act; what it wrote on Patients is restored after this."""
@@ -178,8 +210,7 @@ class Linking:
 
 
 def _is_replaced_by(resource: Resource, other: str) -> bool:
-    links = resource.get("link", ())
-    return any(each.get("type") == REPLACED_BY and each["other"].get("reference") == other for each in links)
+    return other in replacing(resource)
 
 
 def _overtaken() -> Problem:

@@ -75,6 +75,12 @@ def is_replaced(patient: Mapping[str, Any]) -> bool:
     return any(each.get("type") == REPLACED_BY for each in patient.get("link", ()))
 
 
+def replacing(patient: Mapping[str, Any]) -> tuple[str, ...]:
+    """What it is replaced by."""
+    links = patient.get("link", ())
+    return tuple(_target(each) for each in links if each.get("type") == REPLACED_BY and _target(each))
+
+
 def _identifier(stated: Mapping[str, Any], system: str, number: str) -> dict[str, Any]:
     use = stated.get("use", "secondary")
     return {"type": _TYPE, **stated, "use": "secondary" if use == "old" else use, "system": system, "value": number}

@@ -31,6 +31,7 @@ class MasterIndex:
         persons, patients = Persons(records, authority, clock), Patients(repository)
         self._records = records
         self._persons = persons
+        self._patients = patients
         self._enrolling = Enrolling(persons, patients, clock)
         self._linking = Linking(persons, patients, self._enrolling, Rewriting(patients, persons.system, clock))
         self._reviewing = Reviewing(patients, self._linking, clock)
@@ -98,6 +99,18 @@ class MasterIndex:
     ) -> PatientIdentity:
         """`subsumed` is replaced by `survivor`, of the same domain; saying it again changes nothing."""
         return await self._linking.merge(context, survivor, subsumed, why)
+
+    async def replace(self, context: Context, survivor: str, patient: str, why: str = "") -> PatientIdentity:
+        """The Patient `patient`, which was written so, is replaced by `survivor`."""
+        return await self._linking.replace(context, survivor, patient, why)
+
+    async def permitted(self, context: Context, patient: str) -> None:
+        """`NOT_FOUND` where the actor may not change the Patient."""
+        await self._patients.permitted(context, (patient,))
+
+    async def bearers(self, context: Context, identifier: Identifier) -> Sequence[str]:
+        """The Patients in use that carry an identifier, as far as the actor may change them."""
+        return await self._feeding.bearers(context, identifier)
 
     async def unlink(self, context: Context, patient: str, why: str = "") -> PatientIdentity:
         """The Patient is a person of its own again."""

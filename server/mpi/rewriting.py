@@ -102,11 +102,14 @@ class Rewriting:
         rewrite.mark(other.patients, partial(linked, other=standing.patients[0], kind=SEE_ALSO))
         return rewrite
 
-    async def commit(self, context: Context, rewrite: Rewrite, id: str = "") -> None:
-        """`id`: of the act, where somebody has to know it before."""
+    async def commit(
+        self, context: Context, rewrite: Rewrite, id: str = "", was: Mapping[str, Resource] | None = None
+    ) -> None:
+        """`id`: of the act, where somebody has to know it before. `was`: Patients whose writer began the act."""
+        before = {each: rewrite.held[each].resource for each in rewrite.made} | dict(was or {})
         act = replace(
             rewrite.act,
-            before={each: kept(rewrite.held[each].resource, self.system) for each in rewrite.made},
+            before={each: kept(resource, self.system) for each, resource in before.items()},
             after={each: kept(made, self.system) for each, made in rewrite.made.items()},
         )
         acts: list[Put | Delete] = [

@@ -1,6 +1,7 @@
 """Requests to other communities and registries: SOAP 1.2 over HTTP, binaries of answers streamed into the blob store.
 
 Time, size and redirects are bounded: an address comes from the operator's list, what answers there need not be kind.
+An answer with documents may take longer the more of it has come, as long as it keeps coming at a decent pace.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from uuid import uuid4
 
 import httpx
 from lxml import etree
@@ -19,12 +21,15 @@ from server.kernel.problem import Issue, Kind, Problem
 from server.kernel.streams import close
 from server.soap.envelope import Envelope
 from server.soap.message import BINARY, Attachment, Received, Reply
-from server.soap.names import ANONYMOUS, FAULT, SOAP
+from server.soap.names import ANONYMOUS, FAULT, SOAP, WSA
 from server.soap.reading import Incoming, MessageLimits
+from server.soap.scanning import Room
 from server.soap.writing import Addressed, Packed, pack
 from storage.ports import Blobs
 
 _LONGEST_REASON = 500
+_PACE = 1 << 20
+"""Bytes a second."""
 _FAULTS = frozenset({400, 401, 403, 500})
 """Statuses whose body may be a fault."""
 
@@ -58,10 +63,16 @@ class SoapClient:
         limits: MessageLimits | None = None,
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        room: Room | None = None,
+        staged: Room | None = None,
     ) -> None:
+        """`room` is for the envelopes of answers, in memory, `staged` for their documents while they come in."""
         self._blobs = blobs
         self._offload = offload
         self._limits = limits or MessageLimits(parts=100_000)
+        self._room = room
+        self._staged = staged
         self._http = httpx.AsyncClient(
             verify=tls or True,
             transport=transport,
@@ -81,17 +92,20 @@ class SoapClient:
         attachments: tuple[Attachment, ...] = (),
         blocks: bytes = b"",
         is_mtom: bool = False,
+        is_paced: bool = False,
     ) -> Answered:
-        """The answer within so many seconds, attachments and all.
+        """The answer within so many seconds, attachments and all; `is_paced`: its begin, and then each piece of it.
 
         `UNAVAILABLE` where none comes, or none that can be read; a fault is `FORBIDDEN` or `INVALID`, with its reason.
         `blocks`: more header blocks, such as a security token.
         """
-        addressed = Addressed(action, to=url, reply_to=ANONYMOUS, blocks=blocks)
+        message_id = f"urn:uuid:{uuid4()}"
+        addressed = Addressed(action, to=url, reply_to=ANONYMOUS, blocks=blocks, message_id=message_id)
         packed = pack(addressed, Reply(body, attachments), self._offload, is_mtom=is_mtom)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._exchange(url, packed)
+            async with asyncio.timeout(seconds) as deadline:
+                pace = _Pace(deadline, seconds) if is_paced else None
+                return await self._exchange(url, packed, message_id, pace)
         except TimeoutError:
             raise _unavailable("did not answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
@@ -100,7 +114,7 @@ class SoapClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _exchange(self, url: str, packed: Packed) -> Answered:
+    async def _exchange(self, url: str, packed: Packed, message_id: str, pace: _Pace | None) -> Answered:
         headers = {
             "Content-Type": packed.media_type,
             "Content-Length": str(packed.length),
@@ -113,14 +127,17 @@ class SoapClient:
         ):
             if response.status_code != 200 and response.status_code not in _FAULTS:
                 raise _unavailable(f"answered with HTTP status {response.status_code}")
-            return await self._read(response)
+            return await self._read(response, message_id, pace)
 
-    async def _read(self, response: httpx.Response) -> Answered:
+    async def _read(self, response: httpx.Response, message_id: str, pace: _Pace | None) -> Answered:
         incoming: Incoming | None = None
         try:
             content_type = response.headers.get("content-type", "")
-            incoming = Incoming(_raw(response), content_type, self._blobs, self._offload, self._limits)
+            incoming = Incoming(
+                _raw(response, pace), content_type, self._blobs, self._offload, self._limits, self._room, self._staged
+            )
             envelope = await incoming.envelope()
+            _check_relation(envelope, message_id)
             if envelope.body.tag == FAULT:
                 raise _fault(envelope)
             await incoming.attachments()
@@ -133,9 +150,33 @@ class SoapClient:
         return Answered(envelope.body, envelope.header, incoming)
 
 
-async def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
+class _Pace:
+    """Moves a deadline on with what comes: never more than a silence of so many seconds, nor a long trickle."""
+
+    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._deadline = deadline
+        self._seconds = seconds
+        self._clock = asyncio.get_running_loop().time
+        self._latest = self._clock() + seconds
+
+    def come(self, octets: int) -> None:
+        self._latest += octets / _PACE
+        self._deadline.reschedule(min(self._latest, self._clock() + self._seconds))
+
+
+async def _raw(response: httpx.Response, pace: _Pace | None) -> AsyncIterator[bytes]:
     async for chunk in response.aiter_raw():
+        if pace is not None:
+            pace.come(len(chunk))
         yield chunk
+
+
+def _check_relation(envelope: Envelope, message_id: str) -> None:
+    """Many leave it out; one that names another message answers that."""
+    header = envelope.header
+    relates_to = ((header.findtext(f"{{{WSA}}}RelatesTo") if header is not None else None) or message_id).strip()
+    if relates_to != message_id:
+        raise Problem(Kind.INVALID, "it answers another message")
 
 
 async def _stream(packed: Packed) -> AsyncGenerator[bytes, None]:

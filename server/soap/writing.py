@@ -40,6 +40,8 @@ class Addressed:
     reply_to: str = ""
     blocks: bytes = b""
     """More header blocks, encoded, with their namespaces declared: a security token."""
+    message_id: str = ""
+    """Empty: a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def pack(addressed: Addressed, reply: Reply, offload: Offload, *, is_mtom: bool)
 
 def _header(addressed: Addressed) -> bytes:
     head = f'<a:Action s:mustUnderstand="true">{escape(addressed.action)}</a:Action>'
-    head += f"<a:MessageID>urn:uuid:{uuid4()}</a:MessageID>"
+    head += f"<a:MessageID>{addressed.message_id or f'urn:uuid:{uuid4()}'}</a:MessageID>"
     if addressed.relates_to:
         head += f"<a:RelatesTo>{escape(addressed.relates_to)}</a:RelatesTo>"
     if addressed.to:

@@ -1,1 +1,1 @@
-"""Other communities: where they are, and one question put to all of them (IHE ITI TF XCA)."""
+"""Other communities: what is asked of them on behalf of somebody here (IHE XCA, XCA-I; initiating gateway)."""

@@ -48,16 +48,19 @@ class Documents:
     fhir: FhirRepository
 
     async def open(self, context: Context, binary_id: str) -> OpenDocument | None:
-        """`None` where no entry has this id; `NOT_FOUND` where it is none for this actor, `GONE` without its octets."""
+        """`None` where no entry for this actor has this id, so that what is hidden is answered as any other Binary that
+        is not there; `GONE` without its octets."""
         if not await self.repository.records.get(DOCUMENT, [binary_id]):
             await self._check_removed(context, binary_id)
             return None
         try:
             return OpenDocument(await self.repository.document(context, binary_id), self.repository.contents)
         except Problem as problem:
-            if problem.kind is Kind.NOT_FOUND and await self._was_here(context, binary_id):
+            if problem.kind is not Kind.NOT_FOUND:
+                raise
+            if await self._was_here(context, binary_id):
                 raise _gone() from None
-            raise
+            return None
 
     async def _check_removed(self, context: Context, binary_id: str) -> None:
         """An entry that was removed has left a DocumentReference that is deleted: `GONE` for who may know of it."""

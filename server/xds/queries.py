@@ -40,7 +40,7 @@ from storage.ports import Record
 from storage.query import EVERYTHING, All, OneOf, Predicate
 
 _MOST_PATIENTS = 100_000
-_ONE_COMMUNITY = MULTIPLE_PATIENTS | {QueryId.FIND_DOCUMENTS_EXCLUDE}
+ONE_COMMUNITY = MULTIPLE_PATIENTS | {QueryId.FIND_DOCUMENTS_EXCLUDE}
 """Queries that are not asked across communities."""
 
 
@@ -107,7 +107,7 @@ class Queries:
             )
 
     def _check_home(self, query: AdhocQuery, asked: StoredQuery) -> None:
-        if query.id in _ONE_COMMUNITY:
+        if query.id in ONE_COMMUNITY:
             raise refused(ErrorCode.UNKNOWN_STORED_QUERY, f"The query {query.id} is not asked across communities.")
         if query.home and query.home != self.community.home:
             raise refused(ErrorCode.UNKNOWN_COMMUNITY, "This is another community.", query.home)

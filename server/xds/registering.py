@@ -7,7 +7,7 @@ held it (3.42.4.1.3.5); a folder that gets a document tells when (3.42.4.1.3.6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from server.audit.writes import Deed
@@ -36,10 +36,11 @@ class Planner:
         carried = list(self._carried(submission, around))
         made = self._stamped(replace(submission, associations=(*submission.associations, *carried)))
         objects = around.objects | own_objects(made)
+        begun = _by_source(made.associations)
         kept = (
-            *(self._kept(each, made, objects) for each in own_objects(made).values()),
+            *(self._kept(each, begun.get(each.id, ()), objects) for each in own_objects(made).values()),
             *await deprecated(self.shelf, around.outdated.values()),
-            *await self._filled(made, objects, self._receiving(made, around)),
+            *await self._filled(begun, objects, self._receiving(made, around)),
         )
         deed = Deed(act, made.submission_sets[0].unique_id, (self.patient,))
         return Change(kept=kept, acts=around.guards, deeds=(deed,), allowed=allowed)
@@ -75,13 +76,14 @@ class Planner:
     def _member(self, source: str, target: str) -> Association:
         return Association(id=f"urn:uuid:{self.new_id()}", type=HAS_MEMBER, source=source, target=target)
 
-    def _kept(self, entry: RegistryObject, made: Submission, objects: dict[str, RegistryObject]) -> Kept:
+    def _kept(self, entry: RegistryObject, begun: Sequence[Association], objects: dict[str, RegistryObject]) -> Kept:
+        """`begun`: the associations that begin there."""
         if isinstance(entry, Association):
             return Kept(object=entry)
         if isinstance(entry, DocumentEntry):
-            begun = (each for each in made.associations if each.source == entry.id and each.type in RELATIONS)
-            return Kept(object=entry, patient=self.patient, relations=tuple(begun))
-        return Kept(object=entry, patient=self.patient, members=members(entry.id, made.associations, objects))
+            relations = tuple(each for each in begun if each.type in RELATIONS)
+            return Kept(object=entry, patient=self.patient, relations=relations)
+        return Kept(object=entry, patient=self.patient, members=members(entry.id, begun, objects))
 
     def _receiving(self, made: Submission, around: Surroundings) -> dict[str, Stored[Folder]]:
         """Registered folders that get a document."""
@@ -93,14 +95,17 @@ class Planner:
         return {each: known[each] for each in sources if each in known}
 
     async def _filled(
-        self, made: Submission, objects: dict[str, RegistryObject], folders: dict[str, Stored[Folder]]
+        self,
+        begun: Mapping[str, Sequence[Association]],
+        objects: dict[str, RegistryObject],
+        folders: dict[str, Stored[Folder]],
     ) -> list[Kept]:
         patients = await patients_of(self.shelf, FOLDER, list(folders))
         found = []
         for name, stored in folders.items():
             within = await members_of(self.shelf, name)
             folder = replace(stored.object, last_update_time=self.moment)
-            added = members(name, made.associations, objects)
+            added = members(name, begun.get(name, ()), objects)
             found.append(
                 Kept(
                     object=folder,
@@ -110,6 +115,13 @@ class Planner:
                 )
             )
         return found
+
+
+def _by_source(associations: Iterable[Association]) -> dict[str, list[Association]]:
+    found: dict[str, list[Association]] = {}
+    for each in associations:
+        found.setdefault(each.source, []).append(each)
+    return found
 
 
 async def deprecated(shelf: Shelf, documents: Iterable[Stored[DocumentEntry]]) -> list[Kept]:

@@ -18,7 +18,7 @@ from server.fhir.identity import new_id
 from server.kernel.clock import Clock
 from server.kernel.context import Context
 from server.kernel.offload import Offload
-from server.kernel.problem import Kind, Problem
+from server.kernel.problem import Kind
 from server.mpi.identity import Identities, PatientIdentity
 from server.xds.associating import Associating
 from server.xds.code_sets import OPEN, CodeSets
@@ -29,6 +29,7 @@ from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.merged_patients import number_of
 from server.xds.metadata import Submission
 from server.xds.registering import Planner, deprecated
+from server.xds.sender_rights import SenderRights, rights_of
 from server.xds.stored import Shelf
 from server.xds.structure import check_structure
 from server.xds.surroundings import own_objects, permitted, surround
@@ -36,7 +37,6 @@ from server.xds.symbolic import Settled, settle
 from server.xds.uniqueness import check_unique
 from server.xds.vocabulary import APPROVED
 from storage.ports import Delete, Put
-from storage.query import NOTHING, Predicate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Registry:
         `beside` goes into the same commit; `VersionConflict` when one of these records is not as expected.
         """
         warnings = await self._checked(submission, act)
-        allowed = await self._allowed(context)
+        rights = await rights_of(self.access, context)
         settled = await self.work(submission, settle, submission, self.new_id)
         number = submission.submission_sets[0].patient_id
         context.trail.number("", number)
@@ -71,7 +71,7 @@ class Registry:
             identity = await self.identified(settled)
             context.trail.touch(identity.patients[:1])
             context.trail.number(identity.patients[0], number)
-            change = await self._change(settled, identity, act, allowed)
+            change = await self._change(settled, identity, act, rights, is_provided=bool(beside))
             await self.committer.commit(context, replace(change, acts=(*beside, *change.acts)))
 
         await replanned(self.shelf.records, beside, attempt)
@@ -105,13 +105,6 @@ class Registry:
             raise refusal(wrong)
         return tuple(found)
 
-    async def _allowed(self, context: Context) -> Predicate:
-        allowed = await self.access.constrain(context, "create", "DocumentReference")
-        if allowed == NOTHING:
-            context.trail.refuse("no right to create DocumentReference")
-            raise Problem(Kind.FORBIDDEN, "Nothing may be registered by who sent this.")
-        return allowed
-
     async def identified(self, settled: Settled) -> PatientIdentity:
         """The person whose current number the submission carries (ITI-8 3.8.4.2.4: one replaced is not known)."""
         patient_id = settled.submission.submission_sets[0].patient_id
@@ -122,15 +115,21 @@ class Registry:
                 return identity
         raise refused(ErrorCode.UNKNOWN_PATIENT, f"The patient {patient_id} is not known here.", kind=Kind.NOT_FOUND)
 
-    async def _change(self, settled: Settled, identity: PatientIdentity, act: str, allowed: Predicate) -> Change:
+    async def _change(
+        self, settled: Settled, identity: PatientIdentity, act: str, rights: SenderRights, *, is_provided: bool
+    ) -> Change:
+        """`is_provided`: the octets of its documents came with it."""
         submission, shelf = settled.submission, self.shelf
         errors, guards = await check_unique(shelf, submission)
+        if not is_provided and (borrowed := await rights.borrowed(shelf, submission, self.community.repository)):
+            raise refusal(settled.told(borrowed))
         errors += await self._known(settled.given)
-        around = await surround(shelf, submission, allowed)
+        around = await surround(shelf, submission, rights.create)
         associating = Associating(own_objects(submission), around.objects, around.patients, identity)
         errors += associating.check(submission)
         if errors:
             raise refusal(settled.told(errors))
+        await rights.check_changes(shelf, submission, around)
         planner = Planner(
             shelf=shelf,
             home=self.community.home,
@@ -138,7 +137,7 @@ class Registry:
             patient=identity.patients[0],
             new_id=self.new_id,
         )
-        change = await planner.plan(submission, around, act, allowed)
+        change = await planner.plan(submission, around, act, rights.create)
         return replace(change, acts=(*change.acts, *guards))
 
     async def _known(self, given: Sequence[str]) -> list[RegistryError]:

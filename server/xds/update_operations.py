@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -83,9 +84,9 @@ def _check_rest(found: Operations, versioned: Iterable[str], associations: Itera
     for each in associations:
         if each not in triggers and each not in asked:
             found.errors.append(_unknown(each, "The association is not submitted by the SubmissionSet."))
-    lineages = [each.entry.logical_id for each in found.versions]
+    lineages = Counter(each.entry.logical_id for each in found.versions)
     for version in found.versions:
-        if lineages.count(version.entry.logical_id) > 1:
+        if lineages[version.entry.logical_id] > 1:
             found.errors.append(_unknown(version.entry.id, "An object gets one new version at a time."))
 
 

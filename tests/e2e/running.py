@@ -11,10 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
@@ -133,6 +136,15 @@ def weft(place: Place, *arguments: str, check: bool = False, timeout: float = 30
         check=check,
         timeout=timeout,
     )
+
+
+def eventually(ask: Callable[[], T], seconds: float = 30) -> T:
+    """The first answer that is not empty: what the server's own work brings about, soon."""
+    deadline = time.monotonic() + seconds
+    while not (found := ask()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+    return found
 
 
 def free_port() -> int:
