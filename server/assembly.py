@@ -97,7 +97,7 @@ class Services:
             "subscriptions": self.fhir.subscriptions(hosts, self._owners()).run,
             "exports": self.exports.work,
             **self.fhir.following.workers(),
-            **self.documents.workers(),
+            **self.documents.workers(self.soap_door()),
             "access keys": lambda: follow_access_keys(self.stores.records, self.access),
             **self._guarding(),
         }
@@ -156,6 +156,7 @@ class Services:
             exporting=Exporting(self.exports, self.stores.blobs, self.settings.auth == "off", self.offload),
             documents=self.documents.binaries,
             provide=self.documents.provide,
+            persons=self.documents.persons(),
         )
 
     def soap_door(self) -> SoapDoor | None:
@@ -171,6 +172,7 @@ class Services:
         return self.smart.surface(PatientPicker(self.fhir.searcher), consents)
 
     async def close(self) -> None:
+        await self.documents.lines.close()
         await self.ground.close()
 
 

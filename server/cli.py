@@ -10,6 +10,7 @@ import typer
 from server.commands.audit import audits
 from server.commands.bring_in import bring_in
 from server.commands.client import clients
+from server.commands.community import communities
 from server.commands.configuration import check_stores, failing_clearly, settings_help, settings_or_exit
 from server.commands.demo import demo as run_demo
 from server.commands.institution import institutions
@@ -34,7 +35,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _group in (users, clients, keys, audits, nodes, issuers, institutions, persons):
+for _group in (users, clients, keys, audits, nodes, issuers, institutions, persons, communities):
     main.add_typer(_group)
 
 Paths = Annotated[list[Path], typer.Argument(help="DICOM and FHIR files, folders, ZIPs, DICOMDIRs.", exists=True)]

@@ -27,11 +27,16 @@ from server.fhir.operations.catalogue import Operation
 from server.fhir.services import FhirServices
 from server.fhir.writing import Rules
 from server.groundwork import Groundwork
+from server.hl7v2.listening import PatientFeed, Senders, server_tls
+from server.hl7v2.mllp import Listener
 from server.http.client_certificate import ClientCertificates
 from server.ihe.directory import RecordedDirectory
 from server.ihe.door import SoapDoor
+from server.ihe.identity_feed import IdentityFeedRows
 from server.ihe.imaging import ImagingSource
+from server.ihe.imaging_request import MOST_IMAGES
 from server.ihe.imaging_staging import Staging
+from server.ihe.initiating import GatewayRows
 from server.ihe.registry import RegistryRows
 from server.ihe.repository import RepositoryRows
 from server.ihe.spoken import Spoken
@@ -39,14 +44,19 @@ from server.kernel import supervision
 from server.kernel.clock import Clock
 from server.kernel.hosts import Hosts
 from server.mpi.blocking import BlockRules
+from server.mpi.following import Following
+from server.mpi.identity_feed import IdentityFeed
 from server.mpi.index_key import open_index_key
 from server.mpi.index_operation import ImagingIndexOperation
 from server.mpi.institutions import Institutions
 from server.mpi.lookup import Lookup
 from server.mpi.master_index import MasterIndex
+from server.mpi.match_operation import MatchOperation
+from server.mpi.pix_operation import PixOperation
 from server.mpi.regional_index import RegionalIndex
 from server.oauth.door import SmartDoor
 from server.settings import Settings
+from server.smart.recording import Unrecorded
 from server.soap.message import Transaction
 from server.soap.reading import MessageLimits
 from server.soap.replying import Replies
@@ -56,6 +66,13 @@ from server.trust.conditions import Own
 from server.trust.nodes import Nodes
 from server.trust.store import TrustStore
 from server.trust.sweeping import TrustSweeper
+from server.xca.answers import Retrievals
+from server.xca.asking import Asking
+from server.xca.lines import Certificate, Lines
+from server.xca.neighbour import Neighbours
+from server.xca.querying import CrossQueries
+from server.xca.retrieving import CrossRetrieval
+from server.xca.rights import Rights
 from server.xds.binaries import Documents as Binaries
 from server.xds.code_sets import load_code_sets
 from server.xds.committing import Committer
@@ -99,13 +116,19 @@ class Documents:
     binaries: Binaries
     provide: ProvideBundles
     replies: Replies
+    gateway: GatewayRows
+    lines: Lines
+    trust: TrustStore
     clock: Clock
 
-    def workers(self) -> Mapping[str, supervision.Worker]:
-        trust = TrustSweeper(TrustStore(self.repository.records), self.clock)
+    def workers(self, door: SoapDoor | None = None) -> Mapping[str, supervision.Worker]:
+        """`door`: who may send messages; `None` without sign-in."""
+        trust = TrustSweeper(self.trust, self.clock)
         found = {"master index": self.master.run, "replies": self.replies.run, "trust": trust.run}
         if self.settings.manifests == "on":
             found["manifests"] = self.manifests().run
+        if self.settings.mllp_port:
+            found["mllp"] = lambda: self.listener(door).run()
         if self.settings.reports == "on":
             found["reports"] = self.reports().run
         return found
@@ -146,9 +169,27 @@ class Documents:
         )
         return ManifestWorker(records, manifests, self.clock)
 
+    def listener(self, door: SoapDoor | None) -> Listener:
+        """HL7 version 2 messages of identity sources; all worker processes listen on one port."""
+        settings, senders, tls = self.settings, None, None
+        if door is not None:
+            senders = Senders(door.nodes, door.step)
+        if settings.tls_certificate and settings.tls_client_authorities:
+            tls = server_tls(settings.tls_certificate, settings.tls_key, settings.tls_client_authorities)
+        feed = PatientFeed(self.feed(), self.repository.contents.offload, self.clock, senders)
+        return Listener(settings.host, settings.mllp_port, feed.answer, tls, settings.workers > 1)
+
+    def feed(self) -> IdentityFeed:
+        return IdentityFeed(self.master, self.institutions)
+
+    def persons(self) -> Following:
+        """What follows the Patients that FHIR clients write."""
+        return Following(self.master, self.repository.records)
+
     def operations(self) -> tuple[Operation, ...]:
-        """What FHIR clients may ask of the regional index."""
-        return ImagingIndexOperation(self.lookup()).rows()
+        """What FHIR clients may ask of the regional index and of the master index."""
+        pix, match = PixOperation(self.master), MatchOperation(self.master, self.binaries.fhir)
+        return (*ImagingIndexOperation(self.lookup()).rows(), *pix.rows(), *match.rows())
 
     def lookup(self) -> Lookup:
         """Where the images of an examination are."""
@@ -169,7 +210,7 @@ class Documents:
         return self._surface(
             "xds",
             {
-                "/registry": registry.transactions(),
+                "/registry": (*registry.transactions(), *IdentityFeedRows(self.feed(), self.clock).transactions()),
                 "/repository": repository.transactions(),
                 "/imaging": self.imaging.transactions(),
             },
@@ -177,11 +218,16 @@ class Documents:
         )
 
     def xca(self, identify: Identify | None = None) -> SoapSurface:
-        """The gateway other communities ask."""
+        """The gateway other communities ask, and the one that asks them for those here."""
         registry, repository = self._rows()
         return self._surface(
             "xca",
-            {"/query": registry.gateway(), "/retrieve": repository.gateway(), "/imaging": self.imaging.gateway()},
+            {
+                "/query": registry.gateway(),
+                "/retrieve": repository.gateway(),
+                "/imaging": self.imaging.gateway(),
+                **{f"/gateway{path}": rows for path, rows in self.gateway.rows().items()},
+            },
             identify,
         )
 
@@ -244,6 +290,11 @@ async def open_documents(
     checks = dict.fromkeys(FORMATS, ForeignManifests(blobs, offload))
     repository = Repository(records, contents, registry, visibility, community, checks)
     staging = Staging(blobs, Recoder(FrameCoder(retriever, settings.max_pixels)))
+    images = ImagingSource(retriever, staging, community.imaging_source, community.home)
+    queries = Queries(
+        shelf, master, visibility, community, settings.document_limit, settings.unknown_patients == "error"
+    )
+    lines = _lines(ground)
     key = await open_index_key(records, settings.index_key, offload)
     return Documents(
         settings=settings,
@@ -253,17 +304,44 @@ async def open_documents(
         index=RegionalIndex(key, community.index_authority, records, fhir.repository, master, clock),
         registry=registry,
         repository=repository,
-        queries=Queries(
-            shelf, master, visibility, community, settings.document_limit, settings.unknown_patients == "error"
-        ),
+        queries=queries,
         updates=Updates(registry),
         removals=Removals(registry),
         removal=DocumentRemoval(records, contents, visibility, access, community, writes),
-        imaging=ImagingSource(retriever, staging, community.imaging_source, community.home),
+        imaging=images,
         binaries=Binaries(repository, fhir.repository),
         provide=_provide(fhir, repository, master, clock, settings.unlabelled),
         replies=Replies(Hosts.parse(settings.reply_hosts)),
+        gateway=_gateway(ground, lines, queries, repository, images, Rights(records, access, master)),
+        lines=lines,
+        trust=TrustStore(records, ground.stores.marks),
         clock=clock,
+    )
+
+
+def _lines(ground: Groundwork) -> Lines:
+    settings = ground.settings
+    return Lines(
+        ground.stores.blobs,
+        ground.offload,
+        MessageLimits(settings.max_submission, settings.max_document, MOST_IMAGES),
+        Certificate(settings.tls_certificate, settings.tls_key),
+    )
+
+
+def _gateway(
+    ground: Groundwork, lines: Lines, queries: Queries, repository: Repository, images: ImagingSource, rights: Rights
+) -> GatewayRows:
+    """What asks other communities."""
+    recorder = ground.audit.recorder if ground.audit is not None else Unrecorded()
+    asking = Asking(lines, recorder, ground.clock, ground.settings.community_seconds)
+    community = repository.community
+    neighbours = Neighbours(ground.stores.records, community.home)
+    return GatewayRows(
+        CrossQueries(community, neighbours, asking, rights, queries, ground.offload),
+        CrossRetrieval(community.home, neighbours, asking, rights, Retrievals(ground.stores.blobs)),
+        repository,
+        images,
     )
 
 
@@ -286,7 +364,7 @@ def soap_door(ground: Groundwork, access: AccessPoint, documents: Documents, tok
     if ground.audit is None or not isinstance(access.consents, Consents):
         return None
     settings, records, clock = ground.settings, ground.stores.records, ground.clock
-    store = TrustStore(records)
+    store = documents.trust
     assertions = Assertions(store, clock, ground.offload, Own(settings.own_url, documents.community.home))
     directory = RecordedDirectory(records, documents.master)
     return SoapDoor(

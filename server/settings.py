@@ -156,7 +156,7 @@ class Settings:
     """Key file of the regional index, made at first start with mode 0600; empty: `index.key` inside `data`. Servers
     that share it give one examination the same index."""
     mllp_port: int = 0
-    """Port for HL7 version 2 messages (MLLP), on the same address, with TLS where HTTP has it; 0: none."""
+    """Port for HL7 version 2 messages (MLLP), on the same address; with sign-in only over TLS, from nodes; 0: none."""
     log_level: str = "info"
 
     @property
@@ -288,6 +288,11 @@ class Settings:
             )
         if not 0 <= self.mllp_port <= 65535:
             raise SettingsError("WEFT_MLLP_PORT: 1 to 65535, or 0 for none")
+        if self.mllp_port and self.auth != "off" and not self.tls_client_authorities:
+            raise SettingsError(
+                "WEFT_MLLP_PORT: with sign-in senders are known by their certificates. Give WEFT_TLS_CERTIFICATE,"
+                " WEFT_TLS_KEY and WEFT_TLS_CLIENT_AUTHORITIES"
+            )
         if self.tls_client_authorities and not self.tls_certificate:
             raise SettingsError(
                 "WEFT_TLS_CLIENT_AUTHORITIES: only where Weft itself speaks HTTPS (WEFT_TLS_CERTIFICATE)"

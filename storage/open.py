@@ -36,12 +36,17 @@ class Stores:
 
     records: Records
     blobs: Blobs
+    marks: Records
+    """What was used up, for minutes: shared like the records, and beside them where each commit to these makes what was
+    read of them look old. Not backed up, and of a machine that loses power some may be gone."""
 
     async def close(self) -> None:
         try:
             await self.blobs.close()
         finally:
             await self.records.close()
+            if self.marks is not self.records:
+                await self.marks.close()
 
 
 async def open_stores(records_url: str, blobs_url: str, *, encryption: str, key_file: Path, threads: Threads) -> Stores:
@@ -53,7 +58,13 @@ async def open_stores(records_url: str, blobs_url: str, *, encryption: str, key_
     except BaseException:
         await records.close()
         raise
-    stores = Stores(records, blobs)
+    try:
+        marks = await _open_marks(records_url, records, threads)
+    except BaseException:
+        await blobs.close()
+        await records.close()
+        raise
+    stores = Stores(records, blobs, marks)
     try:
         return await _sealed(stores, algorithm, key_file, threads)
     except BaseException:
@@ -122,7 +133,8 @@ async def _sealed(stores: Stores, algorithm: Algorithm | None, key_file: Path, t
         await _settled_marker(stores.records, sealed, _SEALED, marker)
     except Damaged as error:
         raise ValueError(f"key file {key_file} is not the one this archive was begun with") from error
-    return Stores(sealed, EncryptedBlobs(stores.blobs, keys, threads, algorithm))
+    marks = sealed if stores.marks is stores.records else stores.marks
+    return Stores(sealed, EncryptedBlobs(stores.blobs, keys, threads, algorithm), marks)
 
 
 async def _marker(records: Records) -> bytes | None:
@@ -151,6 +163,15 @@ async def _open_records(url: str, threads: Threads) -> Records:
             raise _lacking("records in MongoDB need pymongo", "pymongo", error) from error
         return MongoRecords(url)
     raise ValueError(f"records: scheme {scheme!r} is not known; use sqlite:///path or mongodb://host/database")
+
+
+async def _open_marks(url: str, records: Records, threads: Threads) -> Records:
+    """Of a store that does not tell what changed, the records themselves."""
+    if urlsplit(url).scheme != "sqlite":
+        return records
+    path = _absolute(url)
+    marks = path.with_name(f"{path.stem}-marks{path.suffix}")
+    return await threads.io(lambda: SqliteRecords(marks, threads, is_flushed=False))
 
 
 async def _open_blobs(url: str, threads: Threads) -> Blobs:

@@ -1,4 +1,4 @@
-"""Search parameters R4 lacks: reports by study and by criticality, observations by site."""
+"""Search parameters R4 lacks: reports by study and by criticality, observations by site, patients by mother's name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from profiles.packages.canonical import head
 from profiles.packages.imaging import CRITICAL
+
+MOTHERS_MAIDEN_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 
 
 def resources() -> tuple[dict[str, Any], ...]:
@@ -17,6 +19,8 @@ def resources() -> tuple[dict[str, Any], ...]:
             "Whether a report is critical"),
         _parameter("Observation-body-site", "body-site", "Observation", "token", "Observation.bodySite",
             "Where an observation was made"),
+        _parameter("Patient-mothersMaidenName", "mothersMaidenName", "Patient", "string",
+            f"Patient.extension.where(url = '{MOTHERS_MAIDEN_NAME}').value", "The maiden name of a patient's mother"),
     )  # fmt: skip
 
 

@@ -25,7 +25,9 @@ from server.kernel.clock import HOUR
 VOLUME, HOURS, BREAK_GLASS, NAMES, REFUSALS = "volume", "hours", "break-glass", "names", "refusals"
 KINDS = (VOLUME, HOURS, BREAK_GLASS, NAMES, REFUSALS)
 _EMERGENCY = "BTG"
-_NAME_PARAMETERS = frozenset({"name", "family", "phonetic", "patient.name", "patient.family", "patientname", "text"})
+_NAME_PARAMETERS = frozenset({
+    "name", "family", "phonetic", "mothersmaidenname", "patient.name", "patient.family", "patientname", "text",
+})  # fmt: skip
 """`text` is what a person typed to find a patient on a page."""
 _MOST = 20_000
 

@@ -3,7 +3,8 @@
 Publishing can wait where storing cannot. While studies flood in, the worker rests three times as long as it works, so
 that it has never more than a quarter of a processor; at other times as long as it works. An announcement is taken on
 lease before the work and removed after it at the version it had: a change in between leaves it there, and a process
-that dies leaves it to the others.
+that dies leaves it to the others. What stood in the way may pass, so a study that could not be published is tried again
+after pauses that grow, which hold up no other; one that meets faults of our own is given up until it changes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from server.bridge.manifests import Manifests
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
 from storage.errors import StoreUnavailable, VersionConflict
-from storage.ports import Delete, Put, Record, Records
+from storage.ports import Cursor, Delete, Put, Record, Records
 from storage.query import EVERYTHING
 
 QUIET = timedelta(seconds=1)
@@ -28,8 +29,10 @@ QUIET = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=30)
 POLL = timedelta(seconds=1)
 LEASE = timedelta(seconds=120)
+LONGEST_PAUSE = timedelta(seconds=600)
+"""Before a study that could not be published is tried again."""
 _PAGE = 500
-_MOST_FAILURES = 5
+_MOST_FAULTS = 5
 _REST_IN_FLOOD, _REST = 3, 1
 
 _log = logging.getLogger("weft.bridge")
@@ -84,7 +87,7 @@ class ManifestWorker:
     async def look(self) -> None:
         """Deals with what has been quiet for long enough, or has waited too long."""
         now = self.clock.now()
-        found = (await self.records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records
+        found = await self._announced(now)
         there = {each.id for each in found}
         self._seen = {uid: seen for uid, seen in self._seen.items() if uid in there}
         for each in [each for each in found if self._is_due(each, now)]:
@@ -92,6 +95,17 @@ class ManifestWorker:
             await self._deal_with(each)
             rest = _REST_IN_FLOOD if await self._is_flooded() else _REST
             await asyncio.sleep(rest * (monotonic() - began))
+
+    async def _announced(self, now: datetime) -> list[Record]:
+        """The first that somebody may deal with, and those before them."""
+        found: list[Record] = []
+        after: Cursor | None = None
+        while True:
+            page = await self.records.find(OUTBOX, EVERYTHING, after=after, limit=_PAGE)
+            found += page.records
+            after = page.next
+            if after is None or not all(_is_leased(each, now) for each in page.records):
+                return found
 
     async def _is_flooded(self) -> bool:
         return await self.records.count(BRIDGE, EVERYTHING, at_most=1) > 0
@@ -106,43 +120,44 @@ class ManifestWorker:
 
     async def _deal_with(self, record: Record) -> None:
         uid = record.id
-        lease = f"{(self.clock.now() + LEASE).timestamp():.3f}".encode()
         try:
-            (version,) = await self.records.commit([Put(OUTBOX, uid, lease, expected=record.version)])
+            (version,) = await self.records.commit([Put(OUTBOX, uid, self._lease(LEASE), expected=record.version)])
         except VersionConflict:
             return
-        is_done = await self._is_dealt_with(uid)
+        remains = await self._remaining(uid)
         self._seen.pop(uid, None)
-        act = Delete(OUTBOX, uid, version) if is_done else Put(OUTBOX, uid, WAITING, expected=version)
+        act = Delete(OUTBOX, uid, version) if remains is None else Put(OUTBOX, uid, remains, expected=version)
         try:
             await self.records.commit([act])
         except VersionConflict:
             return
 
-    async def _is_dealt_with(self, uid: str) -> bool:
-        """Whether nothing remains to be done, or nothing that trying again would help."""
+    async def _remaining(self, uid: str) -> bytes | None:
+        """The announcement as it is to stand; `None` where nothing remains to be done, or nothing that would help."""
         try:
             await self.manifests.reconcile(uid)
         except VersionConflict:
-            return False
+            return WAITING
         except StoreUnavailable:
             raise
         except Problem as problem:
             _log.error("a manifest could not be published: %s", problem)
-            return problem.kind not in (Kind.BUSY, Kind.UNAVAILABLE, Kind.CONFLICT) or self._has_failed_enough(uid)
+            if problem.kind in (Kind.BUSY, Kind.UNAVAILABLE, Kind.CONFLICT):
+                return self._again(uid)
         except Exception:
             _log.exception("fault while publishing a manifest")
-            return self._has_failed_enough(uid)
+            if (again := self._again(uid)) and self._failures[uid] < _MOST_FAULTS:
+                return again
         self._failures.pop(uid, None)
-        return True
+        return None
 
-    def _has_failed_enough(self, uid: str) -> bool:
-        """Counts one more failure."""
+    def _again(self, uid: str) -> bytes:
+        """A lease of nobody, each time for twice as long."""
         self._failures[uid] = self._failures.get(uid, 0) + 1
-        if self._failures[uid] < _MOST_FAILURES:
-            return False
-        del self._failures[uid]
-        return True
+        return self._lease(min(timedelta(seconds=2 ** min(self._failures[uid], 16)), LONGEST_PAUSE))
+
+    def _lease(self, time: timedelta) -> bytes:
+        return f"{(self.clock.now() + time).timestamp():.3f}".encode()
 
 
 def _is_leased(record: Record, now: datetime) -> bool:

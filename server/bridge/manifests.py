@@ -4,9 +4,9 @@ A manifest says what it says by its digest; while that is as it was, nothing is 
 from the study, the digest and the version it replaces, and are kept before it is provided: so a second attempt, by
 another process too, makes the same document, and the registry refuses to have it twice.
 
-When a study is gone its entry is deprecated. The document stays, as do those that were replaced: what was said of a
-patient's images is part of the record, whoever holds an id can still read it, and its images answer that they are not
-there. Removing it for good is an act of its own (ITI-62, ITI-86).
+When a study is gone, or nobody can tell any more whose it is, its entry is deprecated. The document stays, as do those
+that were replaced: what was said of a patient's images is part of the record, and who holds an id can still read it,
+though its images answer that they are not there. Removing it for good is an act of its own (ITI-62, ITI-86).
 """
 
 from __future__ import annotations
@@ -106,14 +106,16 @@ class Manifests:
         process is at it."""
         memo = await self._settled(study_instance_uid, await memo_of(self.records, study_instance_uid))
         study = await self.sources.of(study_instance_uid)
-        if study is not None and is_worth_one(study):
+        if study is not None and not study.subject:
+            _log.warning("a study is not published, or no longer: several patients have its number")
+        if study is not None and study.subject and is_worth_one(study):
             await self._publish(study, memo)
         elif study is not None or not await self.sources.exists(study_instance_uid):
             await self._withdraw(study_instance_uid, memo)
 
     async def _publish(self, study: StudySource, memo: Memo) -> None:
         draft = await self._draft(study)
-        if draft is None or (memo.current is not None and memo.current.digest == draft.digest):
+        if memo.current is not None and memo.current.digest == draft.digest:
             return
         before = await self._standing(memo)
         replaced = before.object.id if before is not None and await self._is_same_person(before.object, draft) else ""
@@ -188,10 +190,7 @@ class Manifests:
         identity = await self.identities.resolve(Identifier(f"urn:oid:{found.authority}", found.id))
         return identity is not None and identity.number.value == Cx.parse(draft.entry.patient_id).id
 
-    async def _draft(self, study: StudySource) -> _Draft | None:
-        if not study.subject:
-            _log.warning("a study is not published: several patients have its number")
-            return None
+    async def _draft(self, study: StudySource) -> _Draft:
         identity = await self.identities.enroll(CONTEXT, study.subject)
         institution = await self.institutions.of_study(study.row.attributes) if self.institutions else None
         indexes = await self._indexes(study, institution.code) if institution is not None else ()

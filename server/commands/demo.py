@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import typer
 from server.assembly import Services
 from server.commands.bring_in import NOTHING_DONE, bring_in
 from server.commands.configuration import fail, failing_clearly, opened
+from server.commands.demo_documents import publish, query, with_names
 from server.commands.demo_guests import APP, REDIRECT, Admitted, admit
 from server.commands.listening import check_machine
 from server.commands.reindex import reindex
@@ -32,27 +33,38 @@ _AN_IMAGE = (
 
 def demo(settings: Settings) -> None:
     """Import samples and ward where that is not done yet, let two users in, say what to try, and serve."""
-    settings = replace(settings, second_factor="off")
+    settings = with_names(replace(settings, second_factor="off"))
     check_machine(settings, "choose another (make demo DEMO_PORT=8081)")
     if bring_in(settings, sample_folders(), None, is_quiet=True) == NOTHING_DONE:
         fail("the sample images could not be imported")
     with failing_clearly():
-        admitted, is_keyed = asyncio.run(prepare(settings))
-        if not is_keyed:
+        prepared = asyncio.run(prepare(settings))
+        if not prepared.is_keyed:
             reindex(settings, ())
-    typer.echo(_words(settings.own_url, settings.data, admitted))
+    typer.echo(_words(settings, prepared))
     run(settings)
 
 
-async def prepare(settings: Settings) -> tuple[Admitted | None, bool]:
-    """The ward, and who may see it, nobody in particular where there is no sign-in; and whether anybody could.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    admitted: Admitted | None
+    """`None` where there is no sign-in."""
+    number: str
+    """Master number of a patient of the ward."""
+    patient_id: str
+    """The same as XDS writes it."""
+    is_keyed: bool
+    """Whether anybody can see anything: an archive of an earlier demonstration has to be indexed anew."""
 
-    An archive of an earlier demonstration has to be indexed anew.
-    """
+
+async def prepare(settings: Settings) -> Prepared:
+    """The ward, what is published of it, and who may see it."""
     async with opened(settings) as services:
         await load_ward(services)
+        number = await publish(services)
         admitted = None if settings.auth == "off" else await admit(services)
-        return admitted, services.access.is_keyed
+        authority = services.documents.community.patient_authority
+        return Prepared(admitted, number, f"{number}^^^&{authority}&ISO", services.access.is_keyed)
 
 
 async def load_ward(services: Services) -> bool:
@@ -71,8 +83,9 @@ def sample_folders() -> list[Path]:
     return [root / "test_files", root / "charset_files"]
 
 
-def _words(url: str, data: Path, admitted: Admitted | None) -> str:
+def _words(settings: Settings, prepared: Prepared) -> str:
     """What a person reads before anything else."""
+    url, admitted = settings.own_url, prepared.admitted
     curl = "curl -s" if admitted is None else 'curl -s --oauth2-bearer "$TOKEN"'
     base, fhir = f"{url}/dicomweb", f"{url}/fhir"
     return f"""
@@ -80,12 +93,21 @@ Weft serves until Ctrl-C; any viewer or app works unchanged with:
 
   DICOMweb   {base}   pydicom's sample images
   FHIR R4    {fhir}       a synthetic ward of twelve patients
-{_OPEN if admitted is None else _who(url, data, admitted)}
+  XDS, XCA   {url}/xds        all of it as documents of a region (MHD: {fhir})
+{_OPEN if admitted is None else _who(settings, prepared, admitted)}
   {curl} '{fhir}/Patient?name=ouyang&_pretty=true'
   {curl} '{fhir}/Patient/ward-03/$timeline?code=8867-4,8310-5,8480-6&_pretty=true'
   {curl} '{fhir}/Observation?patient=ward-03&code=8480-6,85354-9&_sort=-date&_count=5&_pretty=true'
   {curl} '{base}/studies?PatientName=*&limit=5'
   {curl} -o ct.jpg '{base}{_AN_IMAGE}/rendered'
+
+The documents of a patient, as MHD and as XDS finds them (ITI-67, ITI-18):
+
+  {curl} '{fhir}/DocumentReference?patient=ward-03&status=current&_pretty=true'
+
+{curl} -H 'Content-Type: application/soap+xml' --data-binary @- {url}/xds/registry <<'END'
+{query(prepared.patient_id)}
+END
 """
 
 
@@ -94,9 +116,11 @@ Nobody is asked for anything (--auth off), and nothing is recorded: for this mac
 """
 
 
-def _who(url: str, data: Path, admitted: Admitted) -> str:
+def _who(settings: Settings, prepared: Prepared, admitted: Admitted) -> str:
+    url = settings.own_url
     people = "\n".join(f"  {login:12} {password}" for login, password in admitted.passwords.items())
-    exports = "\n".join(f"  export {name}={token}" for name, token in admitted.tokens.items())
+    exported = {**admitted.tokens, "PATIENT": prepared.number}
+    exports = "\n".join(f"  export {name}={value}" for name, value in exported.items())
     token = admitted.tokens["TOKEN"]
     return f"""
 Nothing is seen without a right. Sign in at {url}/oauth/account (no second factor here, and
@@ -107,10 +131,11 @@ other passwords at each start):
 An app of yours: iss {url}/fhir, client_id {APP}, redirect_uri {REDIRECT}
 
 Or use tokens, good for an hour: the radiologist's, one that keeps consents, one that reads the audit trail.
-The last line is for `weft user`, `weft client` and `weft audit`.
+PATIENT is a patient's number in the region; the last two lines are for `weft` itself, on this archive.
 
 {exports}
-  export WEFT_DATA={shlex.quote(str(data.resolve()))}
+  export WEFT_DATA={shlex.quote(str(settings.data.resolve()))}
+  export WEFT_COMMUNITY={settings.community}
 
   curl -s --oauth2-bearer {token} '{url}/fhir/Patient/ward-03?_pretty=true'
 

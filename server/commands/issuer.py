@@ -45,6 +45,9 @@ def add(
         list[str] | None, typer.Option(help="CODE=PURPOSE, or the PURPOSE where none is stated (TREAT).")
     ] = None,
     organization: Annotated[str, typer.Option(help="Organization/5 or system|value, where none is named.")] = "",
+    speaks_for: Annotated[
+        list[str] | None, typer.Option(help="system|value: the only organizations it may name; repeat it.")
+    ] = None,
     people: Annotated[str, typer.Option(help="System of the identifiers it names people by.")] = "",
     data: Data = None,
     records: Records = None,
@@ -59,6 +62,7 @@ def add(
         purposes=purposes,
         purpose=default,
         organization=organization,
+        speaks_for=tuple(speaks_for or ()),
         people=people,
     )
 

@@ -94,9 +94,12 @@ class Resources:
         query, act = _query(call), call.context.trail.act
         if is_feed(call.path["type"], query):
             call.context.trail.name(FEED)
-        resource = await self.following.asked(call.context, await self._sent(call))
+        criteria = await self.following.criteria(call.context, call.path["type"], query)
+        resource = await self.following.asked(
+            call.context, await self._sent(call), criteria if criteria != query else ""
+        )
         written = await self.repository.update_matching(
-            call.context, call.path["type"], query, resource, call.header("if-match"), call.header("if-none-match")
+            call.context, call.path["type"], criteria, resource, call.header("if-match"), call.header("if-none-match")
         )
         written = await self.following.written(call.context, written, query)
         call.context.trail.name(act)
@@ -114,8 +117,9 @@ class Resources:
     async def patch_matching(self, call: Call) -> Answer:
         asked = presentation(call).whole
         change = await change_of(call, self.bodies)
+        criteria = await self.following.criteria(call.context, call.path["type"], _query(call))
         written = await self.repository.patch_matching(
-            call.context, call.path["type"], _query(call), change, call.header("if-match")
+            call.context, call.path["type"], criteria, change, call.header("if-match")
         )
         written = await self.following.written(call.context, written)
         return await self._written(call, asked, written)
@@ -129,8 +133,9 @@ class Resources:
 
     async def delete_matching(self, call: Call) -> Answer:
         asked = presentation(call).whole
+        criteria = await self.following.criteria(call.context, call.path["type"], _query(call))
         deletions = await self.repository.delete_matching(
-            call.context, call.path["type"], _query(call), call.header("if-match")
+            call.context, call.path["type"], criteria, call.header("if-match")
         )
         return await self._deleted(call, asked, deletions)
 

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.http.client_certificate import CLIENT_CERTIFICATE, SOCKET_PEER
 from server.http.coalescing import CoalescingTransport
+from server.http.declining import DecliningParser, head_without_offer
 
 HEAD_BYTES = 64 << 10
 """Longest request line and headers together, give or take one read of the socket."""
@@ -24,6 +25,9 @@ HEAD_SECONDS = 30
 class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._declining = DecliningParser(self)
+        self.parser = self._declining  # type: ignore[assignment]
+        self._is_offered = False
         self._within_head = True
         self._head_received = 0
         self._deadline: TimerHandle | None = None
@@ -52,15 +56,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         cast(dict[str, Any], self.scope)["extensions"] = self._extensions
+        self._is_offered = False
         self._within_head = True
         self._head_received = 0
         if self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_headers_complete(self) -> None:
+        self._is_offered = self._declining.is_offered()
+        if self._is_offered:
+            return
         self._within_head = False
         self._cancel_deadline()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._is_offered:
+            super().on_message_complete()
+
+    def without_offer(self) -> bytes:
+        return head_without_offer(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
 
     def on_response_complete(self) -> None:
         # Alone, an answer leaves at once; among others it waits for the turn's end, which spares the client wake-ups.

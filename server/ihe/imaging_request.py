@@ -14,8 +14,8 @@ from server.xds.ebxml_writing import escape
 from server.xds.errors import ErrorCode, refused
 from server.xds.vocabulary import XDSB, XDSI
 
-MOST_IMAGES = 50_000
-"""Images of one request."""
+MOST_IMAGES, MOST_STUDIES = 50_000, 1000
+"""Of one request; rights are found out for each study."""
 _MOST_SYNTAXES = 100
 _LONGEST = 256
 """Characters of one identifier."""
@@ -89,7 +89,9 @@ def _written(asked: ImageRequest) -> str:
 
 def _images(body: etree._Element) -> Iterator[ImageRequest]:
     count = 0
-    for study in _children(body, "StudyRequest"):
+    for number, study in enumerate(_children(body, "StudyRequest")):
+        if number >= MOST_STUDIES:
+            raise _malformed(f"The request names more than {MOST_STUDIES} studies.")
         study_uid = _attribute(study, "studyInstanceUID")
         for series in _children(study, "SeriesRequest"):
             series_uid = _attribute(series, "seriesInstanceUID")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lxml import etree
 
@@ -15,7 +16,7 @@ from server.xds.contents import Content
 from server.xds.document_removal import DocumentRemoval
 from server.xds.ebxml_reading import read_submission
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
-from server.xds.repository import DocumentRequest, Repository
+from server.xds.repository import MOST_REQUESTS, DocumentRequest, Repository
 from server.xds.rim_fields import identity
 from server.xds.vocabulary import LCM, RMD, XDSB
 
@@ -115,7 +116,7 @@ def read_requests(body: etree._Element) -> list[DocumentRequest]:
     """What a RetrieveDocumentSetRequest (and what is made like it) asks for, in its order."""
     found = [
         DocumentRequest(_text(each, _HOME), _text(each, _REPOSITORY), _text(each, _UNIQUE))
-        for each in body.iterfind(_REQUEST)
+        for each in islice(body.iterfind(_REQUEST), MOST_REQUESTS + 1)
     ]
     if not found or not all(each.document and each.repository for each in found):
         text = "A request names one document or more, each by RepositoryUniqueId and DocumentUniqueId."

@@ -1,7 +1,7 @@
 """For whom a message speaks: a verified assertion as the context of its transaction.
 
 An emergency that is asserted is one that has to be allowed: by the subject's role, and by the patient where a consent
-names who may. Its begin is told of once for each assertion, and each refused attempt is.
+names who may. Its begin is told of once for each assertion and patient, and each refused attempt is.
 """
 
 from __future__ import annotations
@@ -78,9 +78,10 @@ class Spoken:
         if not subject.may_break_glass or await self._is_reserved(context, patients):
             await self._recorder.record([break_glass_refused(at, who, reason, patient)])
             raise failed("break-glass is not theirs")
-        if context.actor.session not in self._emergencies:
+        begun = f"{context.actor.id} {context.actor.session} {patient}"
+        if begun not in self._emergencies:
             await self._recorder.record([break_glass_started(at, who, reason, patient)])
-            self._emergencies[context.actor.session] = None
+            self._emergencies[begun] = None
             if len(self._emergencies) > _MOST_KEPT:
                 self._emergencies.popitem(last=False)
 

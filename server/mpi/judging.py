@@ -8,6 +8,8 @@ from enum import StrEnum
 from server.mpi.names import Likeness, likeness
 from server.mpi.traits import Traits
 
+_CITIZEN = "same citizen number"
+
 
 class Verdict(StrEnum):
     SAME = "same"
@@ -29,13 +31,15 @@ def judge(one: Traits, other: Traits) -> Judgement:
     if not agreeing:
         return Judgement(Verdict.OPEN)
     denying = contradictions(one, other)
+    if agreeing == (_CITIZEN,) and not (one.is_holder and other.is_holder):
+        denying = (*denying, "the citizen number is of somebody born another day, or of the other sex")
     return Judgement(Verdict.REVIEW if denying else Verdict.SAME, (*agreeing, *denying))
 
 
 def agreements(one: Traits, other: Traits) -> tuple[str, ...]:
     found = []
     if one.citizen and one.citizen == other.citizen:
-        found.append("same citizen number")
+        found.append(_CITIZEN)
     if not one.numbers.isdisjoint(other.numbers):
         found.append("same number of one issuer")
     return tuple(found)

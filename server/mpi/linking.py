@@ -7,6 +7,7 @@ persons become one, and documents registered under either number are the survivo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -68,6 +69,12 @@ class Linking:
 
         return await self._repository.retried(attempt)
 
+    async def check_survivor(self, context: Context, patient: str) -> None:
+        """`NOT_FOUND` where the actor may not change the Patient, `CONFLICT` where another replaced it."""
+        await self._patients.permitted(context, (patient,))
+        if is_replaced((await self._patients.one(patient)).resource):
+            raise Problem(Kind.CONFLICT, "The surviving patient was itself replaced.")
+
     async def replace(self, context: Context, survivor: str, patient: str, why: str = "") -> PatientIdentity:
         """A Patient was written that names another as what it is replaced by: the persons follow.
 
@@ -128,7 +135,7 @@ class Linking:
 
     async def _merge_numbers(self, context: Context, survivor: str, subsumed: str, why: str) -> PatientIdentity:
         into, out = await self._known(survivor), await self._known(subsumed)
-        await self._patients.permitted(context, tuple(dict.fromkeys((*into.patients, *out.patients))))
+        await self._patients.permitted(context, await self._there((*into.patients, *out.patients)))
         if into.number == out.number:
             if subsumed in above(into.persons, survivor):
                 raise Problem(Kind.CONFLICT, "The surviving number was itself replaced by the other.")
@@ -139,6 +146,10 @@ class Linking:
                 replace_patient(rewrite, into.patients[0], each.patient)
         await self._rewriting.commit(context, rewrite)
         return self._persons.identity(await self._known(survivor))
+
+    async def _there(self, patients: Sequence[str]) -> tuple[str, ...]:
+        """Without those that were deleted, to which nobody has a right, where there are others."""
+        return tuple(await self._patients.read(tuple(dict.fromkeys(patients)))) or tuple(patients)
 
     async def _known(self, number: str) -> Standing:
         """Who has the number, also somebody who was never enrolled."""

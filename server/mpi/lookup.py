@@ -1,6 +1,8 @@
 """Where the images of an examination are: asked by regional index, by citizen number, or by examination number.
 
-An examination is found as far as its studies may be seen: what is hidden is absent, and so is one without images.
+An examination is found as far as its studies may be seen: what is hidden is absent, and so is one without images. By
+citizen number only whose patient may be seen is found, or whoever sees images without names would learn whose they are.
+A study that turned out to be another person's, or that somebody else claims, is not of the examination.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from server.mpi.stored import EXAMINATIONS, decode
 from storage.ports import Records
 from storage.query import All, Any, Equals, OneOf, Predicate
 
-_STUDIES = collection("ImagingStudy")
+_STUDIES, _PATIENTS = collection("ImagingStudy"), collection("Patient")
 _MOST = 500
 
 
@@ -98,11 +100,14 @@ class Lookup:
         if len(page.records) > _MOST:
             raise Problem(Kind.TOO_LARGE, "Too many examinations have this number: name the institution.")
         examinations = [decode(each.body, Examination) for each in page.records]
+        if asked.citizen:
+            examinations = await self._known_by_name(context, examinations)
         seen = await self._seen(context, [uid for each in examinations for uid in each.studies])
         documents = await self.documents.of_studies(context, list(seen)) if seen else {}
         found = []
         for each in sorted(examinations, key=lambda each: (each.at, each.index)):
-            studies = tuple(self._study(uid, seen[uid], documents) for uid in each.studies if uid in seen)
+            own = await self._own(each, seen)
+            studies = tuple(self._study(uid, stored, documents) for uid, stored in own.items())
             if studies:
                 institution = await self.institutions.get(each.institution)
                 found.append(Found(each, institution.name if institution else "", studies))
@@ -126,19 +131,45 @@ class Lookup:
         own = Equals("citizen", self.index.digest(citizen))
         return Any((own, OneOf("patient", identity.patients))) if identity else own
 
-    async def _seen(self, context: Context, studies: Sequence[str]) -> dict[str, Stored]:
-        """The ImagingStudy of each study that the actor may see."""
+    async def _known_by_name(self, context: Context, examinations: Sequence[Examination]) -> list[Examination]:
+        """Those of patients that the actor may see."""
+        named = dict.fromkeys(each for one in examinations for each in one.patients)
+        right = await self.repository.reading.right(context, "search", "Patient")
+        mine = All((OneOf("_id", tuple(each.removeprefix("Patient/") for each in named)), right.predicate))
+        found = await self.records.values(_PATIENTS, "_id", mine, at_most=len(named) + 1) if named else ()
+        visible = {f"Patient/{each}" for each in found}
+        return [each for each in examinations if not visible.isdisjoint(each.patients)]
+
+    async def _own(self, examination: Examination, seen: Mapping[str, Sequence[Stored]]) -> dict[str, Stored]:
+        """Of each study that is the person's the ImagingStudy."""
+        patients, is_whole = set(examination.patients), False
+        found: dict[str, Stored] = {}
+        for uid in examination.studies:
+            for each in seen.get(uid, ()):
+                if patients.isdisjoint(each.patients) and not is_whole:
+                    patients, is_whole = patients | await self._persons(examination), True
+                if not examination.patients or not patients.isdisjoint(each.patients):
+                    found.setdefault(uid, each)
+        return found
+
+    async def _persons(self, examination: Examination) -> set[str]:
+        """Patients that are who was examined, by now."""
+        known = [await self.identities.of_patient(each) for each in examination.patients]
+        return {patient for each in known if each is not None for patient in each.patients}
+
+    async def _seen(self, context: Context, studies: Sequence[str]) -> dict[str, list[Stored]]:
+        """What of each study the actor may see."""
         right = await self.repository.reading.permitted(context, "search", "ImagingStudy")
         if not studies:
             return {}
         mine = All((OneOf(STUDY, tuple(dict.fromkeys(studies))), right.predicate))
         page = await self.records.find(_STUDIES, mine, limit=2 * len(studies))
-        found: dict[str, Stored] = {}
+        found: dict[str, list[Stored]] = {}
         for each in (from_record("ImagingStudy", record) for record in page.records):
             context.trail.add(each.versioned, each.patients)
             for named in reread(each.body).get("identifier", ()):
                 if named.get("system") == "urn:dicom:uid":
-                    found.setdefault(str(named.get("value", "")).removeprefix("urn:oid:"), each)
+                    found.setdefault(str(named.get("value", "")).removeprefix("urn:oid:"), []).append(each)
         return found
 
     def _study(self, uid: str, stored: Stored, documents: Mapping[str, Sequence[Document]]) -> Study:

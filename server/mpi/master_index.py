@@ -31,7 +31,6 @@ class MasterIndex:
         persons, patients = Persons(records, authority, clock), Patients(repository)
         self._records = records
         self._persons = persons
-        self._patients = patients
         self._enrolling = Enrolling(persons, patients, clock)
         self._linking = Linking(persons, patients, self._enrolling, Rewriting(patients, persons.system, clock))
         self._reviewing = Reviewing(patients, self._linking, clock)
@@ -104,9 +103,9 @@ class MasterIndex:
         """The Patient `patient`, which was written so, is replaced by `survivor`."""
         return await self._linking.replace(context, survivor, patient, why)
 
-    async def permitted(self, context: Context, patient: str) -> None:
-        """`NOT_FOUND` where the actor may not change the Patient."""
-        await self._patients.permitted(context, (patient,))
+    async def check_survivor(self, context: Context, patient: str) -> None:
+        """`NOT_FOUND` where the actor may not change the Patient, `CONFLICT` where another replaced it."""
+        await self._linking.check_survivor(context, patient)
 
     async def bearers(self, context: Context, identifier: Identifier) -> Sequence[str]:
         """The Patients in use that carry an identifier, as far as the actor may change them."""

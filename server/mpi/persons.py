@@ -8,11 +8,13 @@ from datetime import date
 
 from profiles.china import citizen
 from server.access.facets import NUMBER
-from server.fhir.stored import collection
+from server.fhir.json_form import reread
+from server.fhir.stored import collection, from_record
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier, PatientIdentity
 from server.mpi.stored import MEMBERS, PERSONS, Person, decode
+from server.mpi.traits import traits_of
 from storage.ports import Records
 from storage.query import Equals, OneOf
 
@@ -112,10 +114,20 @@ class Persons:
         return Standing(number, found, versions)
 
     async def _of_foreign(self, identifier: Identifier) -> PatientIdentity | None:
-        found = await self.standings(await self.carriers([identifier]))
+        carriers = await self.carriers([identifier])
+        if identifier.system == citizen.SYSTEM:
+            carriers = await self._holders(carriers)
+        found = await self.standings(carriers)
         if len({each.number for each in found.values()}) != 1:
             return None
         return self.identity(next(iter(found.values())))
+
+    async def _holders(self, carriers: Sequence[str]) -> list[str]:
+        """Those whose own a citizen number may be, where it is also written on others, as on newborns."""
+        records = await self._records.get(_PATIENTS, [each.removeprefix("Patient/") for each in carriers])
+        today = self._clock.now().date()
+        read = {each.id: traits_of(reread(from_record("Patient", each).body), self.system, today) for each in records}
+        return [f"Patient/{id}" for id, traits in read.items() if traits.is_holder]
 
     async def _not_enrolled(self, identifier: Identifier) -> PatientIdentity | None:
         """A Patient that came with a number of the authority, before anybody asked to enroll it."""

@@ -112,11 +112,13 @@ class RegionalIndex:
         return f"{found.index}^^^&{self._authority}&ISO^{IMAGING_INDEX}"
 
     async def citizen_of(self, patient: str) -> str:
-        """The one citizen number that the person's Patients state; empty where there is none, or several differ."""
+        """The one citizen number that the person's Patients state as their own; empty where there is none, or several
+        differ."""
         identity = await self._identities.of_patient(patient)
         held = await self._patients.read(identity.patients if identity else (patient,))
         today = self._clock.now().date()
-        found = {traits_of(each.resource, "", today).citizen for each in held.values()} - {""}
+        stated = (traits_of(each.resource, "", today) for each in held.values())
+        found = {each.citizen for each in stated if each.citizen and each.is_holder}
         return found.pop() if len(found) == 1 else ""
 
     async def register(

@@ -48,11 +48,15 @@ class Rewriting:
     clock: Clock
 
     async def joined(self, context: Context, kind: str, survivor: Standing, other: Standing, why: str) -> Rewrite:
-        """Everybody of the other person gets the survivor's number and a link to who leads it."""
+        """Everybody of the other person gets the survivor's number and a link to who leads it.
+
+        `NOT_FOUND` where the actor may not change all of both: to be one is to be seen by whoever sees the other.
+        """
         held = await self.patients.read(tuple(dict.fromkeys((*survivor.patients, *other.patients))))
         act = Act(kind, context.actor.id, micros(self.clock), why, survivor.number, other.number)
         if survivor.number == other.number:
             return Rewrite(act, {}, survivor.versions, held)
+        await self.patients.permitted(context, tuple(held))
         rewrite = Rewrite(act, merged(survivor, other), {**survivor.versions, **other.versions}, held)
         number = partial(marked, system=self.system, number=survivor.number, former=(other.number,))
         rewrite.mark(other.patients, number)

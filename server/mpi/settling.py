@@ -1,18 +1,18 @@
 """What follows from a change to a Patient, after the commit that made it: work that no writer waits for.
 
-A member that lost its number to an ordinary update gets it back; one that was deleted leaves its person; and whoever it
-resembles is proposed. Each piece may be repeated, by another process too.
+A member that lost its number to an ordinary update gets it back, and loses that of another person, since documents are
+found by it. One that was deleted leaves its person; and whoever it resembles, or states the number of, is proposed.
+Each piece may be repeated, by another process too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from server.fhir.stored import collection
 from server.kernel.clock import Clock, micros
-from server.kernel.problem import Problem
 from server.mpi.blocking import BlockRules
 from server.mpi.candidates import Candidates, Match
 from server.mpi.forest import without
@@ -21,7 +21,7 @@ from server.mpi.patients import CONTEXT, Held, Patients
 from server.mpi.persons import Persons, Standing
 from server.mpi.proposing import REVIEW, kept_put, proposal_id, proposed
 from server.mpi.scoring import Grade
-from server.mpi.stored import BLOCKS, DUE, MEMBERS, PERSONS, PROPOSALS, STATE, put
+from server.mpi.stored import BLOCKS, DUE, MEMBERS, PERSONS, PROPOSALS, STATE, Proposal, put
 from storage.errors import StoreUnavailable, VersionConflict
 from storage.ports import Cursor, Delete, Put, Record, Records
 from storage.query import EVERYTHING
@@ -71,8 +71,10 @@ class Settling:
                 await self._settle(each)
             except VersionConflict:
                 continue
-            except Problem as problem:
-                _log.error("a patient of the master index could not be settled: %s", problem)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # one that cannot be dealt with must not keep the others waiting
+                _log.error("a patient of the master index could not be settled: %r", error)
                 await self._records.commit([Delete(DUE, each.id)])
         return len(page.records)
 
@@ -118,30 +120,40 @@ class Settling:
     async def _kept_up(self, standing: Standing, held: Held) -> list[Put | Delete]:
         number = standing.number_of(held.reference)
         former = () if number == standing.number else (number,)
-        made = marked(held.resource, self._persons.system, standing.number, former=former)
+        others = await self._others_stated(standing, held)
+        made = marked(held.resource, self._persons.system, standing.number, former=former, gone=others)
         acts: list[Put | Delete] = [*await self._patients.acts(CONTEXT, {held.reference: held}, {held.reference: made})]
         if is_replaced(held.resource):
             return acts
         found = await self._candidates.candidates(CONTEXT, held.reference, standing.patients)
-        return [*acts, *await self._proposals(held.reference, found)]
+        return [*acts, *await self._new([*self._of_numbers(held, others), *self._likely(held.reference, found)])]
 
-    async def _proposals(self, patient: str, found: Sequence[Match]) -> list[Put]:
-        """Of those that are probable, or that a number names and something denies; decided ones stay decided."""
+    async def _others_stated(self, standing: Standing, held: Held) -> dict[str, Standing]:
+        """Master numbers on it that are other persons', who exist."""
+        own = {standing.number, *standing.person.absorbed}
+        found: dict[str, Standing] = {}
+        for each in held.resource.get("identifier", ()):
+            number = str(each.get("value", ""))
+            if each.get("system") == self._persons.system and number not in own:
+                other = await self._persons.standing(number)
+                if other is not None and other.patients:
+                    found[number] = other
+        return found
+
+    def _of_numbers(self, held: Held, others: Mapping[str, Standing]) -> Iterator[Proposal]:
+        for each in others.values():
+            yield proposed((held.reference, each.patients[0]), ("states the master number",), micros(self._clock))
+
+    def _likely(self, patient: str, found: Sequence[Match]) -> Iterator[Proposal]:
+        """Those that are probable, or that a number names and something denies."""
         likely = [each for each in found if each.score.grade is not Grade.POSSIBLE or each.score.is_contradictory]
-        pairs = {proposal_id((patient, each.patient.reference)): each for each in likely[:_MOST_PROPOSALS]}
-        known = {each.id for each in await self._records.get(PROPOSALS, list(pairs))} if pairs else set()
-        at = micros(self._clock)
-        return [
-            kept_put(
-                proposed(
-                    (patient, each.patient.reference),
-                    each.score.reasons,
-                    at,
-                    score=each.score.value,
-                    grade=REVIEW if each.score.is_contradictory else each.score.grade,
-                ),
-                0,
-            )
-            for id, each in pairs.items()
-            if id not in known
-        ]
+        for each in likely[:_MOST_PROPOSALS]:
+            grade = REVIEW if each.score.is_contradictory else each.score.grade
+            pair, score = (patient, each.patient.reference), each.score
+            yield proposed(pair, score.reasons, micros(self._clock), score=score.value, grade=grade)
+
+    async def _new(self, proposals: Sequence[Proposal]) -> list[Put]:
+        """Those of pairs that have none yet: what was decided stays decided."""
+        ids = {proposal_id(each.patients): each for each in reversed(proposals)}
+        known = {each.id for each in await self._records.get(PROPOSALS, list(ids))} if ids else set()
+        return [kept_put(each, 0) for id, each in ids.items() if id not in known]

@@ -15,6 +15,13 @@ from server.mpi.names import Name, names_of
 
 _OF_A_VISIT = frozenset(("VN", "AN", "ACSN", "PLAC", "FILL", "RRI"))
 """Identifier types that name a stay or an order, whoever lies under them."""
+_NO_NUMBERS = frozenset({
+    "unknown", "unk", "none", "null", "na", "nil", "test", "temp", "anonymous", "anon", "xx", "xxx",
+    "无", "未知", "不详", "无名", "无名氏", "急诊", "测试",
+})  # fmt: skip
+"""Written where somebody has no number yet: whoever shares one shares nothing."""
+_FEW = 3
+"""A number of one digit repeated is one up to this length (`7`, `111`)."""
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?", re.ASCII)
 _MOST = 32
 
@@ -32,32 +39,43 @@ class Traits:
     """The citizen number in full, of one that holds."""
     numbers: frozenset[Identifier]
     """What issuers call this person, but the citizen number and master numbers."""
+    is_holder: bool = True
+    """Whether birth date and sex as stated may be those of the citizen number: newborns are given their mother's."""
 
 
 def traits_of(patient: Mapping[str, Any], authority: str, today: date) -> Traits:
     """`authority`: the system of master numbers."""
     numbers = [*_numbers(patient)][:_MOST]
     holder = _holder(numbers, today)
-    born, sex = patient.get("birthDate"), patient.get("gender")
+    stated, gender = patient.get("birthDate"), patient.get("gender")
+    birth_date = stated if isinstance(stated, str) and _DATE.fullmatch(stated) else _born(holder)
+    sex = gender if gender in ("male", "female") else _sex(holder)
     return Traits(
         names=names_of(patient)[:_MOST],
-        birth_date=born if isinstance(born, str) and _DATE.fullmatch(born) else _born(holder),
-        sex=sex if sex in ("male", "female") else _sex(holder),
+        birth_date=birth_date,
+        sex=sex,
         phones=frozenset(_phones(patient)),
         addresses=tuple(_addresses(patient))[:4],
         citizen=holder.full if holder else "",
         numbers=frozenset(each for each in numbers if each.system not in (citizen.SYSTEM, authority)),
+        is_holder=holder is None or (_born(holder).startswith(birth_date) and sex == _sex(holder)),
     )
 
 
 def _numbers(patient: Mapping[str, Any]) -> Iterator[Identifier]:
     for each in patient.get("identifier", ()):
         system, value = each.get("system"), each.get("value")
-        if not (isinstance(system, str) and isinstance(value, str) and value.strip()):
+        if not (isinstance(system, str) and isinstance(value, str)) or is_placeholder(value):
             continue
         codes = {coding.get("code") for coding in each.get("type", {}).get("coding", ())}
         if each.get("use") not in ("temp", "old") and codes.isdisjoint(_OF_A_VISIT):
             yield Identifier(system, value.strip())
+
+
+def is_placeholder(number: str) -> bool:
+    """Whether it stands for no number at all."""
+    said = "".join(each for each in unicodedata.normalize("NFKC", number).casefold() if each.isalnum())
+    return not said.strip("0") or said in _NO_NUMBERS or (len(said) > _FEW and len(set(said)) == 1)
 
 
 def _holder(numbers: Sequence[Identifier], today: date) -> citizen.CitizenNumber | None:

@@ -19,6 +19,7 @@ from server.soap.names import ANONYMOUS, ROLE, SOAP, WSA, WSSE
 from server.soap.names import MUST_UNDERSTAND as MUST_UNDERSTAND_NAME
 
 _LONGEST = 1024
+_MOST_BLOCKS = 1000
 _OURS = frozenset({"", SOAP + "/role/next", SOAP + "/role/ultimateReceiver"})
 _ONCE = ("Action", "MessageID", "ReplyTo", "FaultTo", "To")
 
@@ -75,7 +76,11 @@ def invalid(code: str, text: str) -> Problem:
 
 def _blocks(envelope: Envelope) -> list[etree._Element]:
     header = envelope.header
-    return [] if header is None else [child for child in header if isinstance(child.tag, str)]
+    if header is None:
+        return []
+    if len(header) > _MOST_BLOCKS:
+        raise Problem(Kind.TOO_LARGE, f"A message may have at most {_MOST_BLOCKS} header blocks.")
+    return [child for child in header if isinstance(child.tag, str)]
 
 
 def _is_mandatory(block: etree._Element) -> bool:

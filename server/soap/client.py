@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import uuid4
 
 import httpx
@@ -104,7 +105,7 @@ class SoapClient:
         packed = pack(addressed, Reply(body, attachments), self._offload, is_mtom=is_mtom)
         try:
             async with asyncio.timeout(seconds) as deadline:
-                pace = _Pace(deadline, seconds) if is_paced else None
+                pace = Pace(deadline, seconds, asyncio.get_running_loop().time) if is_paced else None
                 return await self._exchange(url, packed, message_id, pace)
         except TimeoutError:
             raise _unavailable("did not answer in time") from None
@@ -114,7 +115,7 @@ class SoapClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _exchange(self, url: str, packed: Packed, message_id: str, pace: _Pace | None) -> Answered:
+    async def _exchange(self, url: str, packed: Packed, message_id: str, pace: Pace | None) -> Answered:
         headers = {
             "Content-Type": packed.media_type,
             "Content-Length": str(packed.length),
@@ -129,7 +130,7 @@ class SoapClient:
                 raise _unavailable(f"answered with HTTP status {response.status_code}")
             return await self._read(response, message_id, pace)
 
-    async def _read(self, response: httpx.Response, message_id: str, pace: _Pace | None) -> Answered:
+    async def _read(self, response: httpx.Response, message_id: str, pace: Pace | None) -> Answered:
         incoming: Incoming | None = None
         try:
             content_type = response.headers.get("content-type", "")
@@ -150,21 +151,27 @@ class SoapClient:
         return Answered(envelope.body, envelope.header, incoming)
 
 
-class _Pace:
+class Deadline(Protocol):
+    """What of `asyncio.Timeout` is used."""
+
+    def reschedule(self, when: float) -> None: ...
+
+
+class Pace:
     """Moves a deadline on with what comes: never more than a silence of so many seconds, nor a long trickle."""
 
-    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+    def __init__(self, deadline: Deadline, seconds: float, clock: Callable[[], float]) -> None:
         self._deadline = deadline
         self._seconds = seconds
-        self._clock = asyncio.get_running_loop().time
-        self._latest = self._clock() + seconds
+        self._clock = clock
+        self._latest = clock() + seconds
 
     def come(self, octets: int) -> None:
         self._latest += octets / _PACE
         self._deadline.reschedule(min(self._latest, self._clock() + self._seconds))
 
 
-async def _raw(response: httpx.Response, pace: _Pace | None) -> AsyncIterator[bytes]:
+async def _raw(response: httpx.Response, pace: Pace | None) -> AsyncIterator[bytes]:
     async for chunk in response.aiter_raw():
         if pace is not None:
             pace.come(len(chunk))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote
 
 from lxml import etree
@@ -32,6 +33,8 @@ _DOCUMENT = "{urn:ihe:iti:xds-b:2007}Document"
 _SIMPLE = frozenset({SOAP_TYPE, XOP_TYPE, "text/xml", "application/xml"})
 _IDENTICAL = frozenset({"", "binary", "8bit", "7bit"})
 _ON_LOOP = 32 << 10
+_FEW = 256
+"""Parts put into their places without leaving the event loop."""
 _MOST_INLINE = 256
 _LONGEST_EPILOGUE = 64 << 10
 
@@ -105,8 +108,10 @@ class Incoming:
             async for part in self._parts:
                 await self._take(part)
             await self._to_end()
-        if self._envelope is not None:
+        if self._envelope is not None and len(self._by_id) <= _FEW:
             self._resolve(self._envelope)
+        elif self._envelope is not None:
+            await self._offload.cpu(self._resolve, self._envelope)
 
     async def close(self) -> None:
         """Deletes what nobody kept."""
@@ -183,8 +188,10 @@ class Incoming:
 
     def _place_inline(self, found: Envelope) -> None:
         """Each text that was taken must have stood alone in an element of XDS, and there must be no other text."""
-        waiting = dict(self._tokens)
-        for element in found.body.iter(_DOCUMENT):
+        waiting, most = dict(self._tokens), self._limits.parts + _MOST_INLINE
+        for number, element in enumerate(found.body.iter(_DOCUMENT)):
+            if number >= most:
+                raise Problem(Kind.TOO_LARGE, f"A message may hold at most {most} documents.")
             text = (element.text or "").strip()
             received = waiting.pop(text, None)
             if text and (received is None or len(element)):
@@ -197,8 +204,9 @@ class Incoming:
             raise Problem(Kind.INVALID, "The message has text in an element Document that is not one of XDS.")
 
     def _resolve(self, found: Envelope) -> None:
-        """An href that names no part of this message is an error, and nothing is ever fetched."""
-        for include in list(found.root.iter(INCLUDE)):
+        """An href that names no part of this message is an error, and nothing is ever fetched. One include more than
+        there are parts is enough to find that out."""
+        for include in list(islice(found.root.iter(INCLUDE), len(self._by_id) + 1)):
             element = include.getparent()
             if element is None or not _is_within(include, found.body):
                 raise Problem(Kind.INVALID, "An xop:Include may stand in the Body only.")

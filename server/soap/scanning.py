@@ -12,11 +12,16 @@ import re
 from collections.abc import AsyncIterator
 
 from server.kernel.problem import Kind, Problem
+from storage.pieces import even
 from storage.ports import Bytes
 
 _BINARY = re.compile(rb"<(?:[^\s<>/:!?&;\"'=]{1,100}:)?Document(?=[\s/>])")
 _LONGEST_TAG = 1 << 20
 _SPACE = b" \t\r\n"
+_PIECE = 64 << 10
+"""Scanned at a time: a sender of single bytes does not make a long tag be searched anew for each of them."""
+_MOST_ELEMENTS = 200_000
+"""Binary elements of a message, empty ones too."""
 _FREE = _TAKEN_AT_ONCE = 1 << 20
 """Of what each envelope holds so much is not counted; of the rest, so much at a time."""
 
@@ -40,14 +45,15 @@ class Scanner:
     """Reads turn by turn: `to_text`, the text if there is one, `to_text` again until there is none; then `kept`."""
 
     def __init__(self, chunks: AsyncIterator[Bytes], longest: int, room: Room) -> None:
-        self._chunks = chunks
+        self._chunks = even(chunks, _PIECE)
         self._longest = longest
         self._room = room
         self._taken = 0
         self._data = b""
         self._at = 0
-        self._kept: list[bytes] = []
+        self._kept = bytearray()
         self._length = 0
+        self._elements = 0
 
     async def to_text(self) -> bool:
         """Goes on to the text of the next binary element; false where there is no other."""
@@ -77,8 +83,8 @@ class Scanner:
         self._taken = 0
 
     def kept(self) -> bytes:
-        whole = b"".join(self._kept)
-        self._kept = [whole]
+        whole = bytes(self._kept)
+        self._kept = bytearray()
         return whole
 
     async def _to_element(self) -> bool:
@@ -88,6 +94,9 @@ class Scanner:
             end = self._data.find(b">", found.end()) if found else -1
             if found and end >= 0:
                 self._keep_to(end + 1)
+                self._elements += 1
+                if self._elements > _MOST_ELEMENTS:
+                    raise Problem(Kind.TOO_LARGE, f"A message may have {_MOST_ELEMENTS} binary elements.")
                 if self._data[end - 1 : end] != b"/":
                     return True
                 continue
@@ -135,4 +144,4 @@ class Scanner:
         while self._length > self._taken + _FREE:
             self._room.take(_TAKEN_AT_ONCE)
             self._taken += _TAKEN_AT_ONCE
-        self._kept.append(piece)
+        self._kept += piece

@@ -52,16 +52,25 @@ class Packed:
 
 
 def pack(addressed: Addressed, reply: Reply, offload: Offload, *, is_mtom: bool) -> Packed:
-    places = [int(each) for each in _PLACE.findall(reply.body)]
+    head = _START + _header(addressed) + _MIDDLE
+    if not reply.attachments and not is_mtom:
+        # Answers to queries are long, and other requests wait meanwhile: nothing is copied.
+        return _simple(addressed.action, [head, reply.body, _END], (), (), offload)
+    texts, places = _parted(reply.body) if reply.attachments else ([reply.body], [])
     if places != list(range(len(reply.attachments))):
         raise ValueError("a reply has one placeholder for each attachment, in order")
-    texts = _PLACE.split(reply.body)[::2]
-    texts[0] = _START + _header(addressed) + _MIDDLE + texts[0]
+    texts[0] = head + texts[0]
     texts[-1] += _END
     held = [each.content for each in reply.attachments]
     if is_mtom:
         return _multipart(addressed.action, texts, reply.attachments, held)
     return _simple(addressed.action, texts, reply.attachments, held, offload)
+
+
+def _parted(body: bytes) -> tuple[list[bytes], list[int]]:
+    """What stands around the placeholders, and their numbers."""
+    parts = _PLACE.split(body)
+    return parts[::2], [int(each) for each in parts[1::2]]
 
 
 def _header(addressed: Addressed) -> bytes:

@@ -6,12 +6,15 @@ uses the assertion up for all that have none. One that says OneTimeUse is good f
 who could write a new id, helps that a bearer is believed only over a connection nobody can read, and a holder of a key
 only with the certificate of that connection. Rejected: each assertion once, which ends every session after one query.
 
-The signature of an assertion that was verified already is not verified again while its issuer is unchanged: it is found
-by the digest of its octets. Everything about time, audience and who shows it is asked with every message.
+The signature of an assertion that was verified already is not verified again while its issuer is unchanged and the
+certificate good: it is found by the digest of its octets. Everything about time, audience and who shows it is asked
+with every message. New ones are verified one after the other, and where many wait the rest is turned away: whoever
+sends forgeries by the thousand keeps newcomers waiting, but neither those who are known nor the rest of the server.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -22,7 +25,9 @@ from lxml import etree
 
 from server.kernel.clock import SECOND, Clock
 from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
 from server.trust import saml
+from server.trust.certificates import read_pem
 from server.trust.conditions import SKEW, Own, Presented, check
 from server.trust.refusals import failed, invalid
 from server.trust.saml import Assertion, Value
@@ -40,7 +45,7 @@ _OTHERS = (
 """Tokens that speak for somebody too, in ways not understood here."""
 _LONGEST = 128 << 10
 _LONGEST_ID, _LONGEST_ISSUER = 512, 1024
-_MOST_KEPT = 512
+_MOST_KEPT, _MOST_WAITING = 512, 64
 _WITH_ID = etree.XPath("//@*[local-name()='ID' or local-name()='Id' or local-name()='id'][. = $id]")
 
 
@@ -76,13 +81,21 @@ class _Found(NamedTuple):
     issuer: str
 
 
+class _Kept(NamedTuple):
+    assertion: Assertion
+    until: datetime
+    """When a certificate of its issuer ends."""
+
+
 class Assertions:
     def __init__(self, store: TrustStore, clock: Clock, offload: Offload, own: Own) -> None:
         self._store = store
         self._clock = clock
         self._offload = offload
         self._own = own
-        self._kept: OrderedDict[tuple[bytes, int], Assertion] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, int], _Kept] = OrderedDict()
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
 
     async def verify(self, header: etree._Element, presented: Presented) -> tuple[Asserted, HeldIssuer]:
         """`UNAUTHENTICATED` with a WS-Security code, whatever is wrong with it (`Refusal.reason` tells)."""
@@ -97,21 +110,29 @@ class Assertions:
         return _asserted(assertion), held
 
     async def _verified(self, found: _Found, held: HeldIssuer) -> Assertion:
-        key = (found.digest, held.version)
+        key, moment = (found.digest, held.version), self._clock.now()
         kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
-        moment = self._clock.now()
-        assertion = await self._offload.cpu(_examined, found, held.issuer.certificates, moment)
-        self._kept[key] = assertion
+        if kept is None or moment > kept.until:
+            self._kept[key] = kept = await self._anew(found, held.issuer.certificates, moment)
+        self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
-        return assertion
+        return kept.assertion
+
+    async def _anew(self, found: _Found, certificates: tuple[str, ...], moment: datetime) -> _Kept:
+        if self._waiting >= _MOST_WAITING:
+            raise Problem(Kind.BUSY, "Too many assertions are waiting to be verified.", retry_after=1)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._offload.cpu(_examined, found, certificates, moment)
+        finally:
+            self._waiting -= 1
 
     async def _use(self, assertion: Assertion, presented: Presented) -> None:
         message = "" if assertion.is_for_one_use else presented.message[:_LONGEST_ID]
-        until = int((assertion.end + SKEW).timestamp() + 1) * SECOND
+        # For as long as any process takes it, be its clock behind that of the one that forgets.
+        until = int((assertion.end + 2 * SKEW).timestamp() + 1) * SECOND
         kind = "once" if assertion.is_for_one_use else "message"
         if not await self._store.use_once(kind, assertion.issuer, assertion.id, message, until=until):
             raise failed("replayed")
@@ -145,15 +166,18 @@ def _identical(header: etree._Element, id: str) -> list[object]:
     return list(found) if isinstance(found, list) else []
 
 
-def _examined(found: _Found, certificates: tuple[str, ...], moment: datetime) -> Assertion:
+def _examined(found: _Found, certificates: tuple[str, ...], moment: datetime) -> _Kept:
     assertion = saml.read(signed(found.octets, certificates, moment))
     if assertion.id != found.id or assertion.issuer != found.issuer:
         raise invalid("what is signed is another assertion")
-    return assertion
+    ends = [each.end for pem in certificates for each in read_pem(pem.encode())]
+    return _Kept(assertion, min((each for each in ends if each >= moment), default=moment))
 
 
 def _asserted(assertion: Assertion) -> Asserted:
     resources = {_plain(each) for each in assertion.values(saml.RESOURCE)}
+    if not (assertion.is_readable(saml.RESOURCE) and assertion.is_readable(saml.PURPOSE)):
+        raise invalid("a patient or a purpose in words that are not understood")
     if len(resources) > 1:
         raise invalid("several patients at once")
     names = assertion.values(saml.NAME)

@@ -53,9 +53,9 @@ def check(assertion: Assertion, issuer: Issuer, presented: Presented, own: Own, 
 
 
 def _check_time(assertion: Assertion, now: datetime) -> None:
-    if now < assertion.start - SKEW or now < assertion.issued - SKEW:
+    if _is_ahead(assertion.start, now) or _is_ahead(assertion.issued, now):
         raise failed("not yet valid")
-    if now >= assertion.end + SKEW:
+    if _is_over(assertion.end, now):
         raise failed("expired")
     if assertion.end - min(assertion.start, assertion.issued) > LONGEST:
         raise failed("valid for too long")
@@ -70,9 +70,9 @@ def _check_audience(assertion: Assertion, issuer: Issuer, own: Own) -> None:
 
 
 def _is_confirmed(confirmation: Confirmation, presented: Presented, own: Own, now: datetime) -> bool:
-    if confirmation.start is not None and now < confirmation.start - SKEW:
+    if confirmation.start is not None and _is_ahead(confirmation.start, now):
         return False
-    if confirmation.end is not None and now >= confirmation.end + SKEW:
+    if confirmation.end is not None and _is_over(confirmation.end, now):
         return False
     if confirmation.recipient is not None and not own.is_address(confirmation.recipient):
         return False
@@ -86,7 +86,16 @@ def _check_authentication(assertion: Assertion, now: datetime) -> None:
     if not assertion.authentications:
         raise failed("nobody is said to have signed in")
     for each in assertion.authentications:
-        if each.at > now + SKEW or not each.context:
+        if _is_ahead(each.at, now) or not each.context:
             raise failed("a sign-in that has not been")
-        if each.session_end is not None and now >= each.session_end + SKEW:
+        if each.session_end is not None and _is_over(each.session_end, now):
             raise failed("the session has ended")
+
+
+def _is_ahead(moment: datetime, now: datetime) -> bool:
+    """The allowance is added to our own time: others may name the last moment there is."""
+    return moment > now + SKEW
+
+
+def _is_over(moment: datetime, now: datetime) -> bool:
+    return moment <= now - SKEW

@@ -29,6 +29,8 @@ class Issuer(msgspec.Struct, frozen=True):
     """Of assertions that state none."""
     organization: str = ""
     """`Organization/5` or `system|value`: for whom those ask whose assertions name no organization."""
+    speaks_for: tuple[str, ...] = ()
+    """The only organizations its assertions may name; none listed: it may name any."""
     people: str = ""
     """System of the identifiers by which it names people, where it does not say: of a Practitioner's `identifier`."""
     since: int = 0

@@ -2,7 +2,7 @@
 
 TLS has checked the certificate against our authorities before anything arrives here. One that a proxy tells of is
 believed only of nodes an administrator has marked so, because whoever reaches the proxy may write such a header where
-it is not taken out.
+it is not taken out. Whom it tells of and who is none of these is nobody, rather than the proxy itself.
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ class Nodes:
     clock: Clock
 
     async def caller(self, connection: bytes | None, told: str = "") -> Caller:
-        """`connection` is DER; `told` the `Client-Cert` field of a trusted proxy, whose own certificate goes behind."""
-        if told and (certificate := _told(told)) is not None:
-            node = await self._node(certificate)
-            if node is not None and node.is_by_proxy:
-                return Caller(node, certificate.der, certificate.subject)
+        """`connection` is DER; `told` the `Client-Cert` field of a trusted proxy, whose own certificate is then not who
+        asks."""
+        if told:
+            return await self._told_of(told)
         if connection is None:
             return Caller()
         try:
@@ -49,6 +48,16 @@ class Nodes:
         except ValueError:
             return Caller(subject="unreadable")
         return Caller(await self._node(certificate), connection, certificate.subject)
+
+    async def _told_of(self, field: str) -> Caller:
+        try:
+            certificate = read_der(from_field(field))
+        except ValueError:
+            return Caller(subject="unreadable")
+        node = await self._node(certificate)
+        if node is None or not node.is_by_proxy:
+            return Caller(subject=certificate.subject)
+        return Caller(node, certificate.der, certificate.subject)
 
     async def _node(self, certificate: Certificate) -> Node | None:
         if not certificate.is_good(self.clock.now()):
@@ -67,10 +76,3 @@ def actor_of(node: Node) -> Actor:
         fhir_user=node.fhir_user,
         organizations=frozenset(each for each in (node.organization,) if each),
     )
-
-
-def _told(field: str) -> Certificate | None:
-    try:
-        return read_der(from_field(field))
-    except ValueError:
-        return None

@@ -58,6 +58,10 @@ class Value(NamedTuple):
         return f"urn:ietf:rfc:3986|{self.value}" if self.value.startswith("urn:") else f"|{self.value}"
 
 
+UNREADABLE = Value("\0")
+"""Stands for an element that says something here unknown: what limits an assertion must not be passed over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     method: str
@@ -97,7 +101,14 @@ class Assertion:
 
     def values(self, names: tuple[str, ...]) -> tuple[Value, ...]:
         """Those of the attributes with these names, each once."""
-        return tuple(dict.fromkeys(value for name in names for value in self.attributes.get(name, ())))
+        return tuple(each for each in self._stated(names) if each != UNREADABLE)
+
+    def is_readable(self, names: tuple[str, ...]) -> bool:
+        """Whether all that these attributes say was understood; one that says nothing was."""
+        return UNREADABLE not in self._stated(names)
+
+    def _stated(self, names: tuple[str, ...]) -> dict[Value, None]:
+        return dict.fromkeys(value for name in names for value in self.attributes.get(name, ()))
 
 
 def read(root: etree._Element) -> Assertion:
@@ -177,6 +188,8 @@ def _values(element: etree._Element) -> Iterator[Value]:
             yield Value(code.strip(), _bare(each.get("codeSystem", "")))
         elif each.get("root") is not None or each.get("extension") is not None:
             yield _instance(_bare(each.get("root", "")), each.get("extension", "").strip())
+        else:
+            yield UNREADABLE
 
 
 def _instance(root: str, extension: str) -> Value:
@@ -224,9 +237,9 @@ def _moment(text: str | None) -> datetime | None:
         raise invalid("a moment that is none")
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise invalid("a moment that is none") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _bare(system: str) -> str:

@@ -26,7 +26,14 @@ class HeldIssuer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
+    """`marks`: where what was used up is kept, other than the records where each message would make these look old."""
+
     records: Records
+    marks: Records | None = None
+
+    @property
+    def _used(self) -> Records:
+        return self.marks or self.records
 
     async def issuer(self, id: str) -> HeldIssuer | None:
         found = await self.records.get(ISSUER, [id])
@@ -61,7 +68,7 @@ class TrustStore:
         """Whether nobody has used this before, in any process; it is remembered until then."""
         id = hashlib.sha256("\x1f".join(what).encode("utf-8", "surrogatepass")).hexdigest()
         try:
-            await self.records.commit([Put(USED, id, b"-", {"expires": frozenset((until,))}, expected=0)])
+            await self._used.commit([Put(USED, id, b"-", {"expires": frozenset((until,))}, expected=0)])
         except VersionConflict:
             return False
         return True
@@ -69,8 +76,8 @@ class TrustStore:
     async def sweep(self, now: int) -> int:
         """Delete what need not be remembered any longer; tells how much that was."""
         swept = 0
-        while found := (await self.records.find(USED, Between("expires", None, now), limit=_MOST)).records:
-            await self.records.commit([Delete(USED, each.id) for each in found])
+        while found := (await self._used.find(USED, Between("expires", None, now), limit=_MOST)).records:
+            await self._used.commit([Delete(USED, each.id) for each in found])
             swept += len(found)
         return swept
 

@@ -66,6 +66,8 @@ class Speaking(NamedTuple):
 
 async def speaking(asserted: Asserted, issuer: Issuer, directory: Directory, node: Node | None = None) -> Speaking:
     """`node` is the system the message came from, where it is known: it asks as well."""
+    if issuer.speaks_for and not set(asserted.organizations).issubset(issuer.speaks_for):
+        raise failed("an organization its issuer does not speak for")
     roles = roles_of(asserted.roles, issuer)
     purpose = purpose_of(asserted.purposes, issuer)
     people = _people(asserted, issuer)

@@ -15,11 +15,6 @@ from server.xds.versions import Step
 from server.xds.vocabulary import APPROVED, DEPRECATED
 
 
-def ends_of(found: RegistryObject) -> tuple[str, ...]:
-    """Ids that an association joins; none of other objects."""
-    return (found.source, found.target) if isinstance(found, Association) else ()
-
-
 async def standing(shelf: Shelf, found: Stored[RegistryObject]) -> Kept:
     """A registered object with what its resource tells beyond it, to be kept again with changes."""
     match found.object:

@@ -210,8 +210,9 @@ def _is_long(value: object) -> bool:
     match value:
         case Localized(text):
             return len(text) > MOST_TEXT
-        case Code(code, scheme, display):
-            return len(code) > MOST_VALUE or len(scheme) > MOST_VALUE or len(display) > MOST_TEXT
+        case Code():
+            names = (Localized(value.display), *value.names)
+            return any(map(_is_long, (value.code, value.scheme, *names)))
         case Author():
             parts = (value.institutions, value.roles, value.specialties, value.telecommunications)
             return _is_long(value.person) or any(map(_is_long, parts))

@@ -11,7 +11,7 @@ from server.fhir.json_form import Resource
 from server.xds.document_reference import document_reference
 from server.xds.keys import bare
 from server.xds.lists import folder_list, submission_list
-from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
+from server.xds.metadata import Association, Code, DocumentEntry, Folder, RegistryObject, SubmissionSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class Kept:
     """Of a document: those that begin there."""
     members: tuple[str, ...] = ()
     """Of a submission set or folder: `DocumentReference/<id>`, `List/<id>`."""
+    labels: tuple[Code, ...] = ()
+    """Of a submission set or folder: what they have in common."""
 
     @property
     def is_new(self) -> bool:
@@ -56,9 +58,9 @@ def resource(kept: Kept, base: str) -> Resource | None:
         case DocumentEntry() as entry:
             return document_reference(entry, kept.patient, f"{base}/Binary/{bare(entry.id)}", kept.relations)
         case SubmissionSet() as submission_set:
-            return submission_list(submission_set, kept.patient, kept.members)
+            return submission_list(submission_set, kept.patient, kept.members, kept.labels)
         case Folder() as folder:
-            return folder_list(folder, kept.patient, kept.members)
+            return folder_list(folder, kept.patient, kept.members, kept.labels)
         case Association():
             return None
         case _:

@@ -27,6 +27,10 @@ from server.xds.rim import Classified, Tag, classified, elements, parts_of, slot
 from server.xds.rim_fields import Fields, Findings, identity
 
 MOST_OBJECTS = 5000
+MOST_VALUES = 10_000
+"""Of all parameters of a query."""
+_MOST_SLOTS = 1000
+_MOST_LISTS = 8
 
 _LIST = f"{{{v.RIM}}}RegistryObjectList"
 _SUBMIT = f"{{{v.LCM}}}SubmitObjectsRequest"
@@ -86,10 +90,18 @@ def read_adhoc_query(element: etree._Element) -> AdhocQuery:
     query = element.find(_ADHOC)
     if query is None:
         raise refused(ErrorCode.REGISTRY, "The request holds no rim:AdhocQuery.")
+    _check_length(query)
     option = element.find(_OPTION)
     slots = tuple(Slot(*slot_of(child)) for child in elements(query) if child.tag == Tag.SLOT)
     returned = text_of(option.get("returnType")) if option is not None else ""
     return AdhocQuery(identity(text_of(query.get("id"))), slots, returned, text_of(query.get("home")))
+
+
+def _check_length(query: etree._Element) -> None:
+    """Before anything is read: a query is read where other requests wait for it."""
+    is_long = len(query) > _MOST_SLOTS or any(len(slot) > _MOST_LISTS for slot in query)
+    if is_long or sum(len(holder) for slot in query for holder in slot) > MOST_VALUES:
+        raise refused(ErrorCode.REGISTRY, f"A query has at most {_MOST_SLOTS} parameters and {MOST_VALUES} values.")
 
 
 def _object_list(element: etree._Element) -> etree._Element:

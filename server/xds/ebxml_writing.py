@@ -77,7 +77,8 @@ class _Parts:
     def code(self, scheme: str, code: Code | None) -> str:
         if code is None:
             return ""
-        inside = _one("codingScheme", code.scheme) + (_name(code.display) if code.display else "")
+        name = _text("Name", code.names) if code.names else _name(code.display) if code.display else ""
+        inside = _one("codingScheme", code.scheme) + name
         return self._classification(inside, classificationScheme=scheme, nodeRepresentation=code.code)
 
     def codes(self, scheme: str, codes: Iterable[Code]) -> str:

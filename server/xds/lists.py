@@ -11,7 +11,7 @@ from typing import Any
 
 from server.fhir.json_form import Resource
 from server.xds.document_reference import local_id
-from server.xds.fhir_codes import concept
+from server.xds.fhir_codes import coding, concept
 from server.xds.fhir_identifiers import URI, date_time, entry_uuid, home_extension, unique_id
 from server.xds.fhir_people import AUTHOR_ORGANIZATION, Contained, authors, organization, practitioner, telecom
 from server.xds.fhir_texts import tidied
@@ -25,8 +25,10 @@ RECIPIENT = _STRUCTURES + "ihe-intendedRecipient"
 LIST_TYPES = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
 
 
-def submission_list(submission_set: SubmissionSet, subject: str, members: Sequence[str] = ()) -> Resource:
-    """`members`: `DocumentReference/<id>` and `List/<id>`, in order."""
+def submission_list(
+    submission_set: SubmissionSet, subject: str, members: Sequence[str] = (), labels: Sequence[Code] = ()
+) -> Resource:
+    """`members`: `DocumentReference/<id>` and `List/<id>`, in order; `labels`: how secret they all are."""
     contained = Contained()
     code = submission_set.content_type_code
     extensions = [
@@ -36,13 +38,15 @@ def submission_list(submission_set: SubmissionSet, subject: str, members: Sequen
         *_recipients(submission_set, contained),
     ]
     made = _list(submission_set, "submissionset", subject, members, submission_set.submission_time)
+    made["meta"]["security"] = list(map(coding, labels))
     made |= {"extension": extensions, "source": _source(submission_set, contained), "contained": contained.resources}
     return tidied(made)
 
 
-def folder_list(folder: Folder, subject: str, members: Sequence[str] = ()) -> Resource:
+def folder_list(folder: Folder, subject: str, members: Sequence[str] = (), labels: Sequence[Code] = ()) -> Resource:
     """`members`: `DocumentReference/<id>`, in order."""
     made = _list(folder, "folder", subject, members, folder.last_update_time)
+    made["meta"]["security"] = list(map(coding, labels))
     made["extension"] = [*home_extension(folder.home), *map(_designation, folder.codes)]
     return tidied(made)
 

@@ -12,12 +12,29 @@ from typing import NamedTuple, TypeAlias
 from server.xds.vocabulary import APPROVED, HAS_MEMBER, ON_DEMAND, STABLE
 
 
+class Localized(NamedTuple):
+    """One LocalizedString of a Name or Description."""
+
+    text: str
+    language: str = ""
+
+
+Text: TypeAlias = tuple[Localized, ...]
+
+
 class Code(NamedTuple):
     """A coded value; a display name never decides anything."""
 
     code: str
     scheme: str
     display: str = ""
+    names: Text = ()
+    """The display name as it was told, where that was in a named language or in several."""
+
+    @classmethod
+    def named(cls, code: str, scheme: str, names: Text) -> Code:
+        display = plain(names)
+        return cls(code, scheme, display, () if names in ((), (Localized(display),)) else names)
 
     @property
     def key(self) -> str:
@@ -30,16 +47,6 @@ class Slot(NamedTuple):
 
     name: str
     values: tuple[str, ...]
-
-
-class Localized(NamedTuple):
-    """One LocalizedString of a Name or Description."""
-
-    text: str
-    language: str = ""
-
-
-Text: TypeAlias = tuple[Localized, ...]
 
 
 def plain(text: Text) -> str:

@@ -109,7 +109,7 @@ class ProvideBundles:
             unlabelled=self.unlabelled,
         )
         submission = making.submission()
-        documents = _documents(parts, ids)
+        documents = await self.fhir.offload.cpu(_documents, parts, ids)
         _check_superseded(parts, submission)
         warnings = await self.repository.provide_bytes(context, submission, documents)
         return await self._answers(entries, parts, ids, identity, warnings)

@@ -110,6 +110,8 @@ def octets(parts: Parts, entry: Entry, taken: set[int]) -> bytes:
     if binary is None or binary.type != "Binary" or binary.resource is None:
         text = "The attachment points at no Binary of the bundle; documents kept elsewhere are not fetched."
         raise located(refused(ErrorCode.MISSING_DOCUMENT, text), entry)
+    if binary.number in taken:
+        raise located(refused(ErrorCode.REPOSITORY_METADATA, "Two DocumentReferences point at one Binary."), entry)
     taken.add(binary.number)
     try:
         return base64.b64decode(binary.resource.get("data", ""))

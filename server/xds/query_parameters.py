@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterable
 
 from server.xds.datatypes import Dtm
-from server.xds.ebxml_reading import AdhocQuery
+from server.xds.ebxml_reading import MOST_VALUES, AdhocQuery
 from server.xds.errors import ErrorCode, refused
 from server.xds.keys import ON_DEMAND_TYPE, STABLE_TYPE
 from server.xds.stored_queries import Groups, Named, Span, Texts
 from server.xds.vocabulary import APPROVED, DEPRECATED, ON_DEMAND, STABLE
 
-MOST_VALUES = 10_000
 _LONGEST = 1024
 _QUOTED = re.compile(r"\s*(?:'((?:[^']|'')*+)'|\"([^\"]*+)\"|([^\s'\",()][^'\",()]*+))\s*(,|$)")
 _CODE = re.compile(r"[^^]+\^\^[^^]+")

@@ -50,16 +50,18 @@ class Planner:
         return replace(
             submission,
             submission_sets=tuple(replace(each, status=APPROVED, home=home) for each in submission.submission_sets),
-            documents=tuple(
-                replace(each, status=APPROVED, home=home, logical_id="", version="") for each in submission.documents
-            ),
+            documents=tuple(map(self._first, submission.documents)),
             folders=tuple(map(self._fresh, submission.folders)),
             associations=tuple(replace(each, status=APPROVED, home=home) for each in submission.associations),
         )
 
+    def _first(self, document: DocumentEntry) -> DocumentEntry:
+        # Told from the first, for an update names the logical id and the version it follows (ITI-57).
+        return replace(document, status=APPROVED, home=self.home, logical_id=document.id, version="1")
+
     def _fresh(self, folder: Folder) -> Folder:
         moment, home = self.moment, self.home
-        return replace(folder, status=APPROVED, home=home, last_update_time=moment, logical_id="", version="")
+        return replace(folder, status=APPROVED, home=home, last_update_time=moment, logical_id=folder.id, version="1")
 
     def _carried(self, submission: Submission, around: Surroundings) -> Iterator[Association]:
         """The replacement's memberships of its predecessor's folders, each told as an act of this submission."""

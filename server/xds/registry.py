@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from server.access.decision import AccessPoint
 from server.audit.writes import Deed
 from server.fhir.identity import new_id
+from server.fhir.stored import collection
 from server.kernel.clock import Clock
 from server.kernel.context import Context
 from server.kernel.offload import Offload
@@ -26,11 +27,12 @@ from server.xds.committing import Change, Committer, replanned
 from server.xds.community import Community
 from server.xds.datatypes import Dtm
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
+from server.xds.keys import bare, urn
 from server.xds.merged_patients import number_of
 from server.xds.metadata import Submission
 from server.xds.registering import Planner, deprecated
 from server.xds.sender_rights import SenderRights, rights_of
-from server.xds.stored import Shelf
+from server.xds.stored import Shelf, batches
 from server.xds.structure import check_structure
 from server.xds.surroundings import own_objects, permitted, surround
 from server.xds.symbolic import Settled, settle
@@ -141,9 +143,14 @@ class Registry:
         return replace(change, acts=(*change.acts, *guards))
 
     async def _known(self, given: Sequence[str]) -> list[RegistryError]:
-        found = await self.shelf.objects(given) if given else {}
+        """A document is read as the Binary of its id and a report document as a DiagnosticReport, so those are nobody's
+        to choose that are such resources already; of others the rules of writing take care."""
+        found: set[str] = set(await self.shelf.objects(given)) if given else set()
+        for kind in ("Binary", "DiagnosticReport"):
+            for some in batches([bare(each) for each in given]):
+                found |= {urn(each.id) for each in await self.shelf.records.get(collection(kind), some)}
         text = "An object with this UUID is registered already."
-        return [RegistryError(ErrorCode.REGISTRY_METADATA, text, each) for each in found]
+        return [RegistryError(ErrorCode.REGISTRY_METADATA, text, each) for each in given if each in found]
 
     def new_id(self) -> str:
         return new_id(self.committer.repository.now())

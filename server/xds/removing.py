@@ -14,7 +14,7 @@ from server.audit.writes import Deed
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.xds import vocabulary as v
-from server.xds.amending import ends_of, standing
+from server.xds.amending import standing
 from server.xds.committing import Change, Gone, replanned
 from server.xds.derived import Kept, members, resource_type
 from server.xds.ebxml_reading import MOST_OBJECTS
@@ -25,7 +25,7 @@ from server.xds.registry import Registry
 from server.xds.rim import Tag, elements, text_of
 from server.xds.rim_fields import identity
 from server.xds.stored import Shelf, Stored
-from server.xds.surroundings import patients_of, permitted
+from server.xds.surroundings import ends_of, patients_of, within_reach
 from storage.query import NOTHING, Predicate
 
 _REFERENCES = f"{{{v.RIM}}}ObjectRefList"
@@ -64,7 +64,7 @@ class Removals:
     async def _change(self, ids: Sequence[str], right: Predicate) -> Change:
         shelf = self.registry.shelf
         guards = await shelf.turns(ids)
-        found = await _removable(shelf, ids, right)
+        found = await within_reach(shelf, ids, right)
         touching = await shelf.associations_touching(ids)
         gone = {name: each.object for name, each in found.items()}
         left = await _left(shelf, gone)
@@ -78,14 +78,6 @@ class Removals:
             acts=tuple(guards),
             deeds=await _deeds(shelf, gone),
         )
-
-
-async def _removable(shelf: Shelf, ids: Sequence[str], right: Predicate) -> dict[str, Stored[RegistryObject]]:
-    """Of associations those between objects that may be removed."""
-    found = await permitted(shelf, await shelf.objects(ids), right)
-    ends = {end for each in found.values() for end in ends_of(each.object)}
-    there = await permitted(shelf, await shelf.objects(ends), right)
-    return {name: each for name, each in found.items() if all(end in there for end in ends_of(each.object))}
 
 
 async def _left(shelf: Shelf, gone: Mapping[str, RegistryObject]) -> dict[str, Stored[RegistryObject]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from server.xds.errors import ErrorCode, RegistryError
-from server.xds.metadata import Author, Code, Slot, plain
+from server.xds.metadata import Author, Code, Slot
 from server.xds.rim import Classified, Parts
 
 _UUID = "urn:uuid:"
@@ -109,7 +109,7 @@ class Fields:
         schemes = found.slots.get("codingScheme", ())
         if len(schemes) > 1:
             self.wrong("Slot codingScheme has more than one value.")
-        return Code(found.representation, schemes[0] if schemes else "", plain(found.name))
+        return Code.named(found.representation, schemes[0] if schemes else "", found.name)
 
     def authors(self, scheme: str) -> tuple[Author, ...]:
         return tuple(self._author(each.slots) for each in self._codes.pop(scheme, ()))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from server.xds.amending import ends_of
 from server.xds.errors import ErrorCode, RegistryError
 from server.xds.keys import bare, collection_of
 from server.xds.metadata import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
 from server.xds.stored import Shelf, Stored
+from server.xds.surroundings import ends_of
 from server.xds.update_operations import NewStatus
 from server.xds.vocabulary import APPROVED
 from storage.query import All, Equals

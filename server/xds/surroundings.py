@@ -55,7 +55,7 @@ async def surround(shelf: Shelf, submission: Submission, allowed: Predicate) -> 
     own = own_objects(submission)
     named = [end for each in submission.associations for end in (each.source, each.target) if end not in own]
     guards = await shelf.turns(named)
-    referred = await permitted(shelf, await shelf.objects(named), allowed)
+    referred = await within_reach(shelf, named, allowed)
     replaced = [each.target for each in submission.associations if each.type in REPLACING]
     outdated = {
         each: Stored(entry, stored.lock)
@@ -104,6 +104,19 @@ async def permitted(shelf: Shelf, objects: Mapping[str, Stored[T]], allowed: Pre
             seen = await shelf.records.values(collection(kind), "_id", asked, at_most=len(some))
             kept |= {ids[str(each)]: objects[ids[str(each)]] for each in seen}
     return kept
+
+
+async def within_reach(shelf: Shelf, ids: Iterable[str], right: Predicate) -> dict[str, Stored[RegistryObject]]:
+    """What an actor with this right may refer to, change or remove; of associations those between such objects."""
+    found = await permitted(shelf, await shelf.objects(ids), right)
+    ends = {end for each in found.values() for end in ends_of(each.object)}
+    there = await permitted(shelf, await shelf.objects(ends), right)
+    return {name: each for name, each in found.items() if all(end in there for end in ends_of(each.object))}
+
+
+def ends_of(found: RegistryObject) -> tuple[str, ...]:
+    """Ids that an association joins; none of other objects."""
+    return (found.source, found.target) if isinstance(found, Association) else ()
 
 
 async def relations_of(shelf: Shelf, documents: Iterable[str]) -> dict[str, tuple[Association, ...]]:

@@ -13,7 +13,7 @@ from functools import partial
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import PatientIdentity
-from server.xds.amending import Amendment, ends_of
+from server.xds.amending import Amendment
 from server.xds.associating import Associating
 from server.xds.committing import Change, replanned
 from server.xds.datatypes import Dtm
@@ -23,7 +23,15 @@ from server.xds.registering import Planner
 from server.xds.registry import Registry
 from server.xds.status_changes import status_faults
 from server.xds.structure import check_structure
-from server.xds.surroundings import Surroundings, own_objects, patients_by_id, permitted, surround
+from server.xds.surroundings import (
+    Surroundings,
+    ends_of,
+    own_objects,
+    patients_by_id,
+    permitted,
+    surround,
+    within_reach,
+)
 from server.xds.symbolic import Settled, settle
 from server.xds.uniqueness import check_unique
 from server.xds.update_operations import Operations, read_operations
@@ -98,7 +106,7 @@ class _Attempt:
         targets = [each.target for each in asked.statuses]
         guards = await shelf.turns((*before, *targets))
         versions = await permitted(shelf, await shelf.objects(before), self.right)
-        targeted = await permitted(shelf, await shelf.objects(targets), self.right)
+        targeted = await within_reach(shelf, targets, self.right)
         ends = await shelf.objects(end for each in targeted.values() for end in ends_of(each.object))
         patients = await patients_by_id(shelf, {**ends, **targeted, **versions})
         errors, unique = await check_unique(shelf, replace(self.settled.submission, documents=(), folders=()))

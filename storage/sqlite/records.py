@@ -29,13 +29,15 @@ _FEW_IDS = 200
 
 
 class SqliteRecords:
-    def __init__(self, path: Path, threads: Threads) -> None:
+    """`is_flushed`: whether what was committed survives power loss too, and not the end of the process alone."""
+
+    def __init__(self, path: Path, threads: Threads, *, is_flushed: bool = True) -> None:
         create(path)
         self._path = path
         self._threads = threads
         self._catalogue = Catalogue()
         self._readers = Readers(path, threads)
-        self._writer = Writer(path, self._catalogue)
+        self._writer = Writer(path, self._catalogue, is_flushed=is_flushed)
         self._dense: dict[_Asked, DensePage] = {}
         self._known: tuple[asyncio.AbstractEventLoop, int] | None = None
 

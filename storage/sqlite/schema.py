@@ -89,13 +89,14 @@ class Catalogue:
                 self.name(connection, known, name)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, is_flushed: bool = True) -> sqlite3.Connection:
     """A connection in autocommit mode that any thread may use, one at a time."""
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=1000
     )
     # FULL: the log is flushed at each commit, so what was acknowledged survives power loss.
-    connection.execute("PRAGMA synchronous = FULL")
+    # Without it (NORMAL) it survives the end of the process alone.
+    connection.execute(f"PRAGMA synchronous = {'FULL' if is_flushed else 'NORMAL'}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {64 << 20}")

@@ -39,8 +39,9 @@ class _Job:
 
 
 class Writer:
-    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+    def __init__(self, path: Path, catalogue: Catalogue, *, is_flushed: bool = True) -> None:
         self._path = path
+        self._is_flushed = is_flushed
         self._catalogue = catalogue
         self._turns = Turns(path)
         self._connection: sqlite3.Connection | None = None
@@ -126,7 +127,7 @@ class Writer:
 
     def _write(self, batches: Sequence[Batch]) -> Sequence[Outcome]:
         if self._connection is None:
-            self._connection = connect(self._path)
+            self._connection = connect(self._path, is_flushed=self._is_flushed)
         with self._turns.turn():
             self._number_names(self._connection, batches)
             self._connection.execute("BEGIN IMMEDIATE")

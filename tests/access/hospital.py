@@ -26,6 +26,7 @@ from server.http.surface import Call, Endpoint
 from server.kernel.context import LOCAL_ACTOR, Actor, Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
+from server.mpi.institutions import Institution
 from server.settings import Settings
 from server.smart.recording import Unrecorded
 from storage.open import open_stores
@@ -36,6 +37,7 @@ from tests.contract.imaging_samples import STOW, stow_body
 from tests.data.consents import label
 
 Json = dict[str, Any]
+STUDIES = {uid: name for name, uid in records.UIDS.items() if name in records.STUDIES}
 _INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
 
 
@@ -100,8 +102,11 @@ class Hospital(World):
 
     def fill(self, without: frozenset[str] = frozenset()) -> None:
         """`without` some objects, and without every reference to them."""
+        here = Institution("H-1", "Here")
+        self.runner.run(self.services.documents.institutions.add(Context(LOCAL_ACTOR, "test"), here))
         self.put(*records.public(), records.patient("p"), records.patient("q"), records.patient("r"))
         self.store(*records.images(without))
+        self.publish()
         kept = [each for each in (*records.of_p(), *records.of_others()) if each["id"][2:] not in without]
         self.put(*(records.forgetting(each, without) for each in kept))
         for each in (*records.TURNED[int("p-before" in without) :], records.GONE):
@@ -109,6 +114,31 @@ class Hospital(World):
         assert self.answer(LOCAL_ACTOR, "DELETE", "/fhir/Observation/zzp-gone").status == 204
         if "e-psy" not in without:
             self.label_series("d-part", "e-psy", "R", "PSY")
+        self.publish()
+
+    def publish(self) -> None:
+        """The master index and the manifests of all studies are as the records are."""
+        documents = self.services.documents
+        self.runner.run(documents.master.settle())
+        self.runner.run(documents.manifests().drain())
+
+    def patient_id(self, patient: str) -> str:
+        """As document entries have it."""
+        system = f"urn:oid:{self.services.documents.community.patient_authority}"
+        numbers = self.answer(LOCAL_ACTOR, "GET", f"/fhir/Patient/zz{patient}-self").json["identifier"]
+        (found,) = (each["value"] for each in numbers if each.get("system") == system)
+        return f"{found}^^^&{system.removeprefix('urn:oid:')}&ISO"
+
+    def manifests(self) -> dict[str, str]:
+        """uniqueIds of those in force, by the study they are about."""
+        found = self.answer(LOCAL_ACTOR, "GET", "/fhir/DocumentReference?status=current&_count=100").json["entry"]
+        named: dict[str, str] = {}
+        for each in (entry["resource"] for entry in found):
+            for related in each.get("context", {}).get("related", ()):
+                uid = related.get("identifier", {}).get("value", "").removeprefix("urn:oid:")
+                if uid in STUDIES:
+                    named[STUDIES[uid]] = each["masterIdentifier"]["value"].removeprefix("urn:oid:")
+        return named
 
     def label_series(self, study: str, series: str, *codes: str) -> None:
         path = f"/fhir/ImagingStudy/{resource_id(records.UIDS[study])}"
@@ -123,7 +153,7 @@ class Hospital(World):
 
 @contextmanager
 def opened_hospital(folder: Path) -> Iterator[Hospital]:
-    settings = Settings(data=folder, auth="off", encryption="off", base_url=f"http://{HOST}")
+    settings = Settings(data=folder, auth="off", encryption="off", base_url=f"http://{HOST}", institution="H-1")
     with asyncio.Runner() as runner:
         hospital = Hospital(runner, settings)
         hospital.clock = HeldClock()
@@ -150,6 +180,7 @@ async def _open(hospital: Hospital) -> None:
     door = TokenDoor()
     common: dict[str, Any] = {"door": door, "cors": Cors.parse(""), "offload": offload, "base_url": settings.base_url}
     rest, web, oauth = services.fhir_rest(), services.dicomweb(), services.oauth()
+    xds, xca = services.documents.xds(), services.documents.xca()
     hospital.servers[()] = Server(
         services,
         door,
@@ -160,6 +191,8 @@ async def _open(hospital: Hospital) -> None:
             "dicomweb": SurfaceApplication(
                 prefix="/dicomweb", endpoints=web.endpoints(), problem=dicomweb_problems.render, **common
             ),
+            "xds": SurfaceApplication(prefix="/xds", endpoints=xds.endpoints(), problem=xds.problem, **common),
+            "xca": SurfaceApplication(prefix="/xca", endpoints=xca.endpoints(), problem=xca.problem, **common),
             "oauth": SurfaceApplication(prefix="/oauth", endpoints=oauth.endpoints(), problem=oauth.problem, **common),
         },
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from server.kernel.context import LOCAL_ACTOR, Actor
-from tests.access import asking, asking_images, records
+from tests.access import asking, asking_documents, asking_images, records
 from tests.access.asking import Ask
 from tests.access.hospital import Hospital
 from tests.access.people import ACTORS, NOBODY
@@ -89,8 +90,11 @@ class Matrix:
         rest, web = services.fhir_rest().endpoints(), services.dicomweb().endpoints()
         self.rows = {(f"fhir {each.name}", each.method) for each in rest}
         self.rows |= {(f"dicomweb {each.name}", each.method) for each in web}
+        for surface in (services.documents.xds(), services.documents.xca()):
+            self.rows |= {(f"{surface.name} {each.name}", each.method) for each in surface.endpoints()}
         self.asks = (
             *asking.reads(), *asking.searches(), *asking.operations(rest), *asking.EXPORTS,
+            *asking_documents.operations(), *asking_documents.documents(hospital),
             *asking.foreign_jobs(self._job_of(LOCAL_ACTOR)), *asking_images.imaging(web), *asking.public(),
             *asking.writes(), *asking_images.imaging_writes(),
         )  # fmt: skip
@@ -197,10 +201,24 @@ def _created(got: Got) -> Iterable[str]:
     return [each.partition("/_history")[0].rpartition("/fhir/")[2] for each in found]
 
 
+_HELD = re.compile(rb"<(?:\w+:)?(ExtrinsicObject|RegistryPackage|DocumentResponse)\b")
+
+
+def _soap_total(got: Got) -> str:
+    """How it ended, and how much there is of what it tells."""
+    status = re.search(rb"ResponseStatusType:(\w+)", got.body)
+    codes = sorted(set(re.findall(rb'errorCode="(\w+)"', got.body)))
+    counts = Counter(each.decode() for each in _HELD.findall(got.body))
+    told = (f"{count} {name}" for name, count in counts.items())
+    return ", ".join([status[1].decode() if status else "fault", *(each.decode() for each in codes), *told])
+
+
 _COUNTS = {"00201206": "series", "00201208": "instances", "00201209": "instances"}
 
 
 def _total(got: Got, pages: int) -> str:
+    if b"Envelope" in got.body[:2000]:
+        return _soap_total(got)
     if got.status != 200 or "json" not in got.headers.get("content-type", ""):
         return ""
     value = json.loads(got.body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from profiles.china import citizen
 from server.bridge.imaging_study import resource_id
 from server.dicom.patient_number import local_system
 from tests.data.consents import TPO, consent, deny, label, permit
@@ -41,6 +42,7 @@ def image(patient: str, study: str, series: str, instance: str, modality: str = 
     more: dict[int, tuple[str, str | bytes]] = {
         0x00100020: ("LO", f"number-{patient}"),
         0x00100010: ("PN", f"SECRET-{patient}-name"),
+        0x00080050: ("SH", f"number-of-{study}"),
         0x00081030: ("LO", f"SECRET-{study}"),
         0x0008103E: ("LO", f"SECRET-{series}"),
     }
@@ -98,11 +100,17 @@ def public() -> list[Json]:
     ]
 
 
+CITIZENS = {"p": "11010519491231002X", "q": "110105198506070014"}
+
+
 def patient(name: str) -> Json:
+    numbers = [{"system": local_system(""), "value": f"number-{name}"}]
+    if name in CITIZENS:
+        numbers.append({"system": citizen.SYSTEM, "value": CITIZENS[name]})
     made: Json = {
         "resourceType": "Patient",
         "id": f"zz{name}-self",
-        "identifier": [{"system": local_system(""), "value": f"number-{name}"}],
+        "identifier": numbers,
         "name": [{"family": f"SECRET-{name}-self"}],
     }
     return made | ({"generalPractitioner": [{"reference": "Practitioner/zzs-doctor"}]} if name == "p" else {})

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from lxml import etree
 
+from server.bridge.imaging_study import resource_id
 from server.bridge.manifest_announcing import OUTBOX, WAITING, announce_all, forget_announcing
 from server.bridge.manifests import CONTEXT
 from server.dicom.key_objects import KEY_OBJECT_SELECTION, Manifest, Reference, ReferencedSeries, dataset_of, read
@@ -212,6 +213,24 @@ def test_looking_again_changes_nothing_and_labels_replace(opened: Opened) -> Non
         (plain,) = await world.entries(opened.study)
         assert [each.code for each in plain.confidentiality_codes] == ["N"]
         assert plain.id not in (entry.id, labelled.id)
+
+    opened.run(body())
+
+
+def test_a_study_nobody_can_tell_whose_it_is_is_published_no_longer(opened: Opened) -> None:
+    world = opened.world
+
+    async def body() -> None:
+        await world.store(opened.sent(1))
+        await world.publish()
+        [before] = await world.entries(opened.study)
+        doubt = {"subject": {"display": "one of two"}}
+        await world.repository.patch(
+            SERVER_CONTEXT, "ImagingStudy", resource_id(opened.study), lambda each: each | doubt
+        )
+        await world.publish()
+        assert await world.entries(opened.study) == []
+        assert [each.id for each in await world.entries(opened.study, "Deprecated")] == [before.id]
 
     opened.run(body())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -13,14 +13,17 @@ import pytest
 
 from profiles.china import citizen
 from server.access.decision import AccessPoint
+from server.access.roles import NURSE
 from server.fhir.json_form import decode
 from server.fhir.services import FhirOptions, FhirServices, open_fhir
+from server.kernel.context import INTERACTIONS, Actor, Grant
 from server.kernel.problem import Kind, Problem
 from server.mpi.blocking import BlockRules
 from server.mpi.identity import Identifier, PatientIdentity
 from server.mpi.master_index import MasterIndex
 from server.mpi.number import is_number
-from storage.ports import Records
+from server.mpi.stored import DUE, MEMBERS, PERSONS
+from storage.ports import Put, Records
 from tests.contract.conftest import Archive
 from tests.server.fhir.small import CONTEXT, TickingClock
 
@@ -294,6 +297,58 @@ def test_who_leaves_or_is_denied_by_a_member_is_not_of_the_person(region: Region
 def test_a_number_that_everybody_has_makes_nobody_one(region: Region) -> None:
     crowd = [region.add(f"p{n}", ("urn:oid:1.9", "0")) for n in range(65)]
     assert region.enroll(crowd[0]).patients == (crowd[0],)
+
+
+TWINS = {"name": named("李", "某之子"), "birthDate": "2026-11-01", "gender": "female"}
+TOGETHER: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
+    "newborn twins under their mother's citizen number": ((citizen.SYSTEM, LI), TWINS),
+    "no number yet": (("urn:oid:1.9", "0000"), {}),
+    "unknown": (("urn:oid:1.9", " Unknown "), {}),
+    "nothing but lines": (("urn:oid:1.9", "--"), {}),
+    "filled up": (("urn:oid:1.9", "99999999"), {}),
+    "无": (("urn:oid:1.9", "无"), {}),
+    "a citizen number that is none": ((citizen.SYSTEM, "111111111111111111"), {}),
+}
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_what_stands_for_no_number_or_for_another_makes_nobody_one(region: Region, name: str) -> None:
+    number, others = TOGETHER[name]
+    one, other = (region.add(each, number, **others) for each in ("a", "b"))
+    assert region.enroll(one).patients == (one,)
+    assert region.enroll(other).patients == (other,)
+
+
+def test_a_written_number_of_somebody_else_is_taken_away_again(region: Region) -> None:
+    victim, thief = region.add("v", ("urn:oid:1.9", "7")), region.add("t", ("urn:oid:1.9", "8"))
+    stolen, own = region.enroll(victim).number.value, region.enroll(thief).number.value
+    region.run(region.index.settle())
+    region.add("t", ("urn:oid:1.9", "8"), (SYSTEM, stolen), (SYSTEM, own))
+    region.run(region.index.settle())
+    assert [number for number, _ in region.numbers(thief)] == [own]
+    assert region.enroll(victim).patients == (victim,)
+    [proposal] = region.run(region.index.proposals(CONTEXT))
+    assert proposal.proposal.patients == (thief, victim)
+
+
+def test_whoever_may_not_change_all_of_both_persons_does_not_make_them_one(region: Region) -> None:
+    a, b, c = (region.add(each) for each in "abc")
+    region.run(region.index.link(CONTEXT, b, c))
+    grants = tuple(Grant(INTERACTIONS, patient=each) for each in "ab")
+    nurse = replace(CONTEXT, actor=Actor("n", "n", grants, frozenset({NURSE})))
+    assert region.refused(region.index.link(nurse, a, b)).kind is Kind.NOT_FOUND
+    assert region.enroll(a).patients == (a,)
+
+
+def test_a_patient_that_cannot_be_settled_does_not_keep_others_waiting(region: Region) -> None:
+    a, b = region.add("a", ("urn:oid:1.9", "7")), region.add("b", ("urn:oid:1.9", "8"))
+    number = region.enroll(b).number.value
+    region.add("b", ("urn:oid:1.9", "8"))
+    broken = [Put(MEMBERS, a, b"BROKEN"), Put(PERSONS, "BROKEN", b"{"), Put(DUE, a, b"-")]
+    region.run(region.fhir.repository.records.commit(broken))
+    while region.run(region.index.settle()):
+        pass
+    assert [each for each, _ in region.numbers(b)] == [number]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from server.kernel.context import Actor, Context, Grant
+from server.kernel.context import INTERACTIONS, Actor, Context, Grant
 from server.kernel.problem import Problem
 from server.xds import vocabulary as v
 from server.xds.code_sets import OPEN, keep_code_sets, load_code_sets
@@ -245,6 +245,25 @@ def test_who_may_only_read_changes_nothing(desk: Desk) -> None:
 
 def _around(desk: Desk, id_: str) -> list[Association]:
     return desk.run(desk.world.associations(id_))
+
+
+def test_associations_of_what_one_may_not_change_are_as_absent(desk: Desk) -> None:
+    """Here an act of a submission set of somebody else, which is of no patient by itself."""
+    world = desk.world
+    inside = association("Folder01", "Document01")
+    made = world.submission(
+        world.document(patient_id=cx("MPI-8")),
+        folders=(folder(patient_id=cx("MPI-8")),),
+        associations=(inside, association("SubmissionSet01", inside.id)),
+        patient_id=cx("MPI-8"),
+    )
+    desk.run(world.register(made))
+    theirs = {each.id: each for each in desk.everything().values() if isinstance(each, Association)}
+    mine = Context(Actor("dr", "Dr", (Grant(INTERACTIONS, None, "mpi-7"),), frozenset({"radiologist"})), "test")
+    for each in theirs:
+        assert desk.refused_update(desk.asks(status(each)), mine) == [(UPDATE, "change")]
+    [act] = [each.id for each in theirs.values() if each.target in theirs]
+    assert desk.refused_removal(act, context=mine) == [("UnresolvedReferenceException", act)]
 
 
 def test_a_document_goes_with_all_that_names_it(desk: Desk) -> None:

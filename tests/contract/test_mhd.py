@@ -344,6 +344,10 @@ def test_what_cannot_be_provided_is_refused(world: MhdWorld) -> None:
              "resource": {"resourceType": "Binary", "contentType": "text/plain", "data": "eA=="},
              "request": {"method": "POST", "url": "Binary"}}]), 400, "No DocumentReference"),
     ]  # fmt: skip
+    first = reference(here(patient))
+    sharing = bundle(here(patient), first, reference(here(patient), content=first["content"]))
+    del sharing["entry"][-1]
+    cases.append((sharing, 400, "Two DocumentReferences point at one Binary."))
     for sent, status, text in cases:
         got = world.ask("POST", "", sent)
         assert (got.status, text in issues(got)) == (status, True), got.body
@@ -408,6 +412,18 @@ def test_what_the_registry_owns_is_not_written_over_fhir(world: MhdWorld) -> Non
     with pytest.raises(Problem):
         world.run(world.repository.provide_bytes(CONTEXT, taken, {taken.documents[0].id: TEXT}))
     assert world.ask("DELETE", f"/DocumentReference/{own['id']}").status == 204
+
+
+def test_a_document_takes_the_place_of_no_resource_it_would_be_read_as(world: MhdWorld) -> None:
+    patient = world.patient()
+    binary = world.served.create({"resourceType": "Binary", "contentType": "text/plain", "data": "eA=="})
+    report = {"resourceType": "DiagnosticReport", "status": "final", "code": concept("x"), "subject": here(patient)}
+    for taken in (binary, world.served.create(report)):
+        entry = document(id=f"urn:uuid:{taken['id']}", unique_id=oid(), patient_id=world.number(patient))
+        made = submission(entry, unique_id=oid(), patient_id=world.number(patient))
+        with pytest.raises(Problem) as refusal:
+            world.run(world.registry.register(CONTEXT, made))
+        assert [(each.code, each.location) for each in refusal.value.issues] == [("XDSRegistryMetadataError", entry.id)]
 
 
 def test_a_document_is_read_by_whom_its_entry_may_be(world: MhdWorld) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from profiles.china import citizen
 from server.access.decision import AccessPoint
-from server.access.roles import PATIENT
+from server.access.roles import PATIENT, RADIOLOGIST
 from server.fhir.json_form import Resource, decode
 from server.fhir.operations.catalogue import Invocation, Level
 from server.fhir.operations.parameters import OperationParameters
@@ -188,6 +188,37 @@ def test_what_may_not_be_seen_is_not_found(region: Region) -> None:
     context = replace(CONTEXT, actor=actor)
     assert len(region.find(context, citizen=ZHANG)) == 1
     assert region.find(context, citizen=LI) == region.find(context, number="N1.2.3.2") == []
+
+
+def test_who_sees_images_without_names_does_not_learn_whose_they_are(region: Region) -> None:
+    named = region.put(patient("a", ZHANG))
+    region.examine(named, "1.2.3")
+    region.run(region.index.of_examination("E001", named, "7", "1.2.3"))
+    images = Grant(frozenset({"read", "search"}), frozenset({"ImagingStudy"}))
+    context = replace(CONTEXT, actor=Actor("r", "r", (images,), frozenset({RADIOLOGIST})))
+    assert len(region.find(context, number="7")) == 1
+    assert region.find(context, citizen=ZHANG) == []
+
+
+def test_a_newborn_under_its_mothers_number_is_not_found_as_her(region: Region) -> None:
+    mother = region.put(patient("mother", LI))
+    newborn = region.put(patient("newborn", LI, birthDate="2026-11-01"))
+    for named, study in ((mother, "1.2.3.1"), (newborn, "1.2.3.2")):
+        region.examine(named, study)
+        region.run(region.index.of_examination("E001", named, f"N{study}", study))
+    assert [each.examination.number for each in region.find(citizen=LI)] == ["N1.2.3.1"]
+    assert len(region.find(number="N1.2.3.2")) == 1
+
+
+def test_a_study_that_turned_out_to_be_somebody_elses_is_not_told(region: Region) -> None:
+    zhang, li = region.put(patient("a", ZHANG)), region.put(patient("b", LI))
+    region.examine(zhang, "1.2.3")
+    region.run(region.index.of_examination("E001", zhang, "7", "1.2.3"))
+    region.examine(li, "1.2.3")
+    assert region.run(region.index.of_examination("E001", li, "7", "1.2.3")) == ""
+    assert region.find(citizen=ZHANG) == region.find(citizen=LI) == region.find(number="7") == []
+    region.run(region.master.link(CONTEXT, zhang, li))
+    assert len(region.find(number="7")) == 1
 
 
 def test_the_operation_answers_parameters_and_takes_no_citizen_number_from_a_url(region: Region) -> None:

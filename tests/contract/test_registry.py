@@ -76,7 +76,8 @@ def test_a_submission_is_kept_whole_and_found_by_its_keys(desk: Desk) -> None:
     known = desk.run(world.register(made))
     kept = desk.run(world.everything())
     [document], [filed], [sent] = kept[DOCUMENT], kept[FOLDER], kept[SUBMISSION]
-    assert document == replace(entry, id=known[entry.unique_id], status=v.APPROVED, home="urn:oid:1.2.3", version="")
+    own = known[entry.unique_id]
+    assert document == replace(entry, id=own, logical_id=own, status=v.APPROVED, home="urn:oid:1.2.3", version="1")
     assert (filed.id, getattr(filed, "last_update_time", "")) == (known["1.2.3.300.1"], "20261122090000")
     ends = {(each.source, each.target) for each in kept[ASSOCIATION] if isinstance(each, Association)}
     [inside] = [each for each in kept[ASSOCIATION] if isinstance(each, Association) and each.source == filed.id]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
@@ -68,10 +69,14 @@ def _signer(name: str, is_rsa: bool) -> Signer:
     return Signer(key, certificate_of(key, name))
 
 
-def certificate_of(key: Any, name: str, days: tuple[int, int] = (-3650, 3650), **extensions: Any) -> x509.Certificate:
+def certificate_of(key: Any, name: str, days: tuple[int, int] = (-3650, 3650), address: str = "") -> x509.Certificate:
+    """`address`: of the host it is for."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start, end = (NOW + timedelta(days=each) for each in days)
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), start, end)
+    if address:
+        here = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        builder = builder.add_extension(here, critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
@@ -122,6 +127,15 @@ class Unsigned:
             f"{self.conditions}</saml:Conditions>{self.authentication}"
             f"<saml:AttributeStatement>{attributes}</saml:AttributeStatement>{self.extra}</saml:Assertion>"
         )
+
+
+def fresh_assertion(audience: str, **changes: Any) -> etree._Element:
+    """Good now, for this audience."""
+    late = (datetime.now(UTC) - NOW).total_seconds()
+    conditions = f"<saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction>"
+    authentication = Unsigned().authentication.replace(moment(-90), moment(late - 40))
+    unsigned = Unsigned(conditions=conditions, span=(late - 30, late + 300), authentication=authentication, **changes)
+    return signer().sign(unsigned.text)
 
 
 def envelope(*security: etree._Element | str, message: str = "urn:uuid:1", body: str = "<query/>") -> etree._Element:

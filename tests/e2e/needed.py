@@ -26,6 +26,15 @@ def npm_install(folder: Path) -> None:
     run(program("npm"), "install", "--no-audit", "--no-fund", "--silent", folder=folder)
 
 
+def maven(folder: Path, *goals: str) -> None:
+    """What the pom.xml of a folder asks for: from this machine's own repository if all is there, else from Central."""
+    program("javac")
+    command = (program("mvn"), "--batch-mode", "--quiet")
+    offline = subprocess.run([*command, "--offline", *goals], cwd=folder, capture_output=True, timeout=300, check=False)
+    if offline.returncode:
+        run(*command, *goals, folder=folder)
+
+
 def run(*command: str, folder: Path, given: str = "") -> str:
     """What a program prints that does what it should."""
     done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=300, check=False)

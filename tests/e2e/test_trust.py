@@ -6,7 +6,6 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -15,7 +14,7 @@ from lxml import etree
 from server.audit.event import Event
 from server.groundwork import Groundwork
 from tests.contract.asserted_world import find_documents
-from tests.data.assertions import NOW, SOAP, WSA, WSSE, Signer, Unsigned, moment, signer
+from tests.data.assertions import SOAP, WSA, WSSE, Signer, fresh_assertion, signer
 from tests.e2e.running import Place, Server, start
 from tests.server.commands.administering import asking, told
 
@@ -56,11 +55,7 @@ def _asked(server: Server, context: ssl.SSLContext, security: str = "", message:
 
 def _assertion(server: Server) -> str:
     """For this server, now."""
-    late = (datetime.now(UTC) - NOW).total_seconds()
-    audience = f"<saml:AudienceRestriction><saml:Audience>{server.url}</saml:Audience></saml:AudienceRestriction>"
-    signed_in = Unsigned().authentication.replace(moment(-90), moment(late - 40))
-    unsigned = Unsigned(conditions=audience, span=(late - 30, late + 300), authentication=signed_in)
-    return etree.tostring(signer().sign(unsigned.text)).decode()
+    return etree.tostring(fresh_assertion(server.url)).decode()
 
 
 def test_nodes_and_people_are_let_in_and_strangers_are_not(tmp_path: Path) -> None:

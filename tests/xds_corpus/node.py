@@ -11,11 +11,17 @@ from uuid import uuid4
 from server.access.decision import AccessPoint
 from server.audit.writes import UNRECORDED
 from server.fhir.services import FhirOptions, FhirServices, open_fhir
+from server.hl7v2.listening import PatientFeed
+from server.hl7v2.mllp import Peer
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
+from server.ihe.identity_feed import IdentityFeedRows
 from server.ihe.registry import RegistryRows
 from server.ihe.repository import RepositoryRows
 from server.kernel.offload import Offload
+from server.mpi.blocking import BlockRules
+from server.mpi.identity_feed import IdentityFeed
+from server.mpi.institutions import Institutions
 from server.mpi.master_index import MasterIndex
 from server.soap.names import XOP
 from server.soap.surface import SoapSurface
@@ -25,6 +31,7 @@ from server.xds.contents import Contents
 from server.xds.datatypes import Cx
 from server.xds.document_removal import DocumentRemoval
 from server.xds.keys import INDEXES
+from server.xds.owned import OwnedResources
 from server.xds.queries import Queries
 from server.xds.registry import Registry
 from server.xds.removing import Removals
@@ -35,7 +42,7 @@ from server.xds.visibility import Visibility
 from server.xds.vocabulary import XDSB
 from storage.filesystem.blobs import FolderBlobs
 from storage.ports import Records
-from tests.contract.registering_world import CONTEXT, Moments
+from tests.contract.registering_world import Moments
 from tests.contract.repository_world import Entrance
 from tests.data.soap_messages import Answered, answered, ask, envelope
 
@@ -52,6 +59,8 @@ class Node:
     fhir: FhirServices
     clock: Moments
     shelf: Shelf
+    index: MasterIndex
+    source: PatientFeed
     known: set[str] = field(default_factory=set)
     """Patient numbers."""
 
@@ -59,11 +68,20 @@ class Node:
         """The patientId of somebody the affinity domain knows from now on."""
         if number not in self.known:
             self.known.add(number)
-            identifier = {"system": f"urn:oid:{AUTHORITY}", "value": number}
-            await self.fhir.repository.create(
-                CONTEXT, "Patient", {"resourceType": "Patient", "identifier": [identifier]}
-            )
+            told = await self.tell("A04", f"PID|||{Cx(number, AUTHORITY)}||Test^{number}")
+            assert told.startswith("AA|"), told
         return str(Cx(number, AUTHORITY))
+
+    async def tell(self, event: str, *segments: str, charset: str = "UNICODE UTF-8", codec: str = "utf-8") -> str:
+        """What MSA answers to an ADT message (ITI-8)."""
+        head = f"MSH|^~\\&|HIS|HOSPITAL|WEFT|REGION|20260101||ADT^{event}|M{uuid4().hex}|P|2.3.1||||||{charset}"
+        message = "\r".join((head, f"EVN|{event}|20260101", *segments, ""))
+        return await self.tell_octets(message.encode(codec))
+
+    async def tell_octets(self, message: bytes) -> str:
+        answer = await self.source.answer(Peer("127.0.0.1"), message)
+        [line] = [each for each in answer.split(b"\r") if each.startswith(b"MSA|")]
+        return line.decode("utf-8", "replace").removeprefix("MSA|")
 
     async def send(self, path: str, action: str, body: bytes) -> Answered:
         """As simple SOAP."""
@@ -97,7 +115,9 @@ def _include(number: int) -> bytes:
 
 async def open_node(records: Records, offload: Offload, folder: Path) -> Node:
     access, clock = AccessPoint(), Moments()
-    fhir = await open_fhir(records, access, clock, offload, FhirOptions(bases=("http://weft.example/fhir",)))
+    options = FhirOptions(bases=("http://weft.example/fhir",))
+    rules = (OwnedResources(records), BlockRules(records, AUTHORITY, clock))
+    fhir = await open_fhir(records, access, clock, offload, options, rules=rules)
     await records.prepare(INDEXES)
     index = MasterIndex(records, fhir.repository, AUTHORITY, clock)
     await index.prepare()
@@ -112,7 +132,9 @@ async def open_node(records: Records, offload: Offload, folder: Path) -> Node:
     )
     queries = Queries(shelf, index, visibility, COMMUNITY)
     rows = RegistryRows(registry, queries, Updates(registry), Removals(registry), offload)
-    paths = {"/registry": rows.transactions(), "/repository": documents.transactions()}
+    feed = IdentityFeed(index, Institutions(records, fhir.repository))
+    registering = (*rows.transactions(), *IdentityFeedRows(feed, clock).transactions())
+    paths = {"/registry": registering, "/repository": documents.transactions()}
     surface = SoapSurface("xds", {**paths, "/gateway": (*rows.gateway(), *documents.gateway())}, blobs, offload)
     app = SurfaceApplication(
         prefix="/xds",
@@ -122,4 +144,4 @@ async def open_node(records: Records, offload: Offload, folder: Path) -> Node:
         cors=Cors.parse("*"),
         offload=offload,
     )
-    return Node(app, fhir, clock, shelf)
+    return Node(app, fhir, clock, shelf, index, PatientFeed(feed, offload, clock))

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from server.bridge.manifest_announcing import OUTBOX
-from server.bridge.manifest_worker import LEASE, LONGEST_WAIT, QUIET, ManifestWorker
+from server.bridge.manifest_worker import LEASE, LONGEST_PAUSE, LONGEST_WAIT, QUIET, ManifestWorker
 from server.kernel.context import Context
 from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
 from server.xds.errors import RegistryError
 from server.xds.metadata import Submission
 from storage.ports import Bytes, Put
@@ -94,6 +97,52 @@ def test_what_is_announced_meanwhile_is_not_lost(tmp_path: Path) -> None:
         assert await waiting(world) == 0
 
     run(tmp_path, body)
+
+
+@pytest.mark.parametrize("failure", [Problem(Kind.BUSY, "not now"), RuntimeError("ours")])
+def test_a_failure_is_tried_again_after_pauses_that_grow(tmp_path: Path, failure: Exception) -> None:
+    async def body(world: ManifestWorld) -> None:
+        failing = _Failing(failure)
+        worker = ManifestWorker(world.records, replace(world.manifests, repository=failing), world.clock)
+        for _ in range(3600):
+            world.clock.moment += QUIET
+            await worker.look()
+        if isinstance(failure, Problem):
+            assert 8 <= failing.count <= 20
+            await ManifestWorker(world.records, world.manifests, world.clock).look()
+            world.clock.moment += 2 * LONGEST_PAUSE
+            await world.publisher.look()
+            world.clock.moment += QUIET
+            await world.publisher.look()
+            assert (await published(world), await waiting(world)) == (1, 0)
+        else:
+            assert (failing.count, await waiting(world)) == (5, 0)
+
+    run(tmp_path, body)
+
+
+def test_studies_that_wait_for_another_try_hold_up_no_other(tmp_path: Path) -> None:
+    async def body(world: ManifestWorld) -> None:
+        lease = f"{(world.clock.moment + LEASE).timestamp():.3f}".encode()
+        await world.records.commit([Put(OUTBOX, f"1.2.2.{n}", lease) for n in range(501)])
+        await world.publisher.look()
+        world.clock.moment += QUIET
+        await world.publisher.look()
+        assert await published(world) == 1
+
+    run(tmp_path, body)
+
+
+@dataclass
+class _Failing:
+    failure: Exception
+    count: int = 0
+
+    async def provide_bytes(
+        self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
+    ) -> tuple[RegistryError, ...]:
+        self.count += 1
+        raise self.failure
 
 
 @dataclass

@@ -14,8 +14,17 @@ from server.http.protocol import BoundedProtocol
 
 
 async def _application(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    """Answers `ok`, or what it was sent and how."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message["body"], message.get("more_body", False)
+    if body:
+        body += b" " + b",".join(name for name, _ in scope["headers"])
+    answer = body or b"ok"
+    length = str(len(answer)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": answer})
 
 
 @pytest.fixture
@@ -68,3 +77,29 @@ def test_a_head_sent_too_slowly_is_cut_off(address: tuple[str, int]) -> None:
 def test_a_connection_that_says_nothing_is_cut_off(address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=10) as connection:
         assert _received(connection) == b""
+
+
+_OFFER = (
+    b"POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    b"Transfer-Encoding: chunked\r\nUpgrade: h2c\r\n\r\n"
+)
+_CHUNKS = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 70, 10_000], ids=str)
+def test_an_offer_of_another_protocol_is_declined_and_the_body_read(address: tuple[str, int], piece: int) -> None:
+    sent = _OFFER + _CHUNKS + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), piece):
+            connection.sendall(sent[start : start + piece])
+        answer = _received(connection)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert b"abcdefg host,transfer-encoding" in answer
+    assert answer.endswith(b"ok")
+
+
+def test_a_tunnel_is_refused_once(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert _received(connection).count(b"HTTP/1.1") == 1

@@ -294,6 +294,21 @@ def test_an_emergency_is_told_of_once_for_each_assertion(house: House) -> None:
     assert [each.subtype for each in events] == ["ITI-18"]
 
 
+def test_an_emergency_is_told_of_for_each_patient_and_whoever_else_uses_the_same_id(house: House) -> None:
+    emergency = asserting(purpose=BREAK_GLASS)
+    patients = (KEEP_TO, "8^^^&1.2.3.4&ISO")
+    told = [house.send(emergency, message=str(n), patient=each)[2] for n, each in enumerate(patients)]
+    assert [events[0].subtype for events in told] == ["110127", "110127"]
+    assert [events[0].patient for events in told] == ["Patient/3", "Patient/9"]
+
+
+def test_a_node_that_is_removed_is_shut_out_though_its_connection_stays(house: House) -> None:
+    shown = {CLIENT_CERTIFICATE: signer("north").der}
+    assert house.send(extensions=shown)[0] == 200
+    house.runner.run(house.records.commit([TrustStore(house.records).delete(Node, "north")]))
+    assert house.send(extensions=shown, message="2")[0] == 400
+
+
 def test_case_51_an_emergency_of_somebody_who_may_not_declare_one(house: House) -> None:
     status, code, events = house.send(asserting(role=coded("PAT"), purpose=BREAK_GLASS))
     assert (status, code) == (400, "wsse:FailedAuthentication")

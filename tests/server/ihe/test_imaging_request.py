@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from lxml import etree
 
-from server.ihe.imaging_request import MOST_IMAGES, ImageRequest, read_request
+from server.ihe.imaging_request import MOST_IMAGES, MOST_STUDIES, ImageRequest, read_request
 from server.kernel.problem import Problem
 from tests.contract.manifest_world import EXPLICIT_LITTLE, request_body
 
@@ -49,5 +51,7 @@ def test_requests_without_a_transfer_syntax_or_with_too_much_of_anything_are_ref
     assert refused(request_body([ONE], ())) == "XDSRepositoryError"
     assert refused(request_body([ONE], (EXPLICIT_LITTLE, " "))) == "XDSRepositoryError"
     assert refused(request_body([ONE], tuple(f"1.{n}" for n in range(101)))) == "XDSIRequestError"
+    studies = [replace(ONE, study_instance_uid=f"1.{n}") for n in range(MOST_STUDIES + 1)]
+    assert refused(request_body(studies, (EXPLICIT_LITTLE,))) == "XDSIRequestError"
     many = [ONE] * (MOST_IMAGES + 1)
     assert refused(request_body(many, (EXPLICIT_LITTLE,))) == "XDSIRequestError"

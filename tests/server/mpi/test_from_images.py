@@ -35,7 +35,7 @@ def exam(study: str, name: str, institution: str, number: str) -> bytes:
 
 async def found(services: Services, **asked: str) -> list[dict[str, Any]]:
     """The parts of each examination by name."""
-    [row] = services.documents.operations()
+    row = next(each for each in services.documents.operations() if each.name == "$imaging-index")
     given = [{"name": name, "valueString": value} for name, value in asked.items()]
     parameters = OperationParameters.read({"resourceType": "Parameters", "parameter": given})
     answer = await row.handler(CONTEXT, Invocation(Level.TYPE, parameters, "http://x/fhir", "ImagingStudy"))

@@ -6,6 +6,7 @@ import random
 from base64 import b64encode, encodebytes
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -180,6 +181,27 @@ def test_many_small_elements_are_refused_before_they_are_parsed(tmp_path: Path) 
     shell = Shell(tmp_path / "blobs", limits=MessageLimits(message=64 << 20))
 
     assert fault(shell.send(message("<a/>" * 2_100_000)))[:2] == (413, "Sender")
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        message(document("") * 600),
+        message().replace(b"<s:Header>", b"<s:Header>" + b"<h xmlns='urn:x'/>" * 1001),
+        message("<Document/>" * 200_001),
+    ],
+    ids=["documents", "header blocks", "what looks like documents"],
+)
+def test_more_than_anybody_looks_through_is_refused(shell: Shell, whole: bytes) -> None:
+    assert fault(shell.send(whole))[:2] == (413, "Sender")
+    assert shell.exchanges == 0
+
+
+def test_a_long_comment_in_small_pieces_costs_no_more_than_in_large_ones(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "blobs", limits=MessageLimits(message=1 << 20))
+    begun = process_time()
+    assert shell.send(pieces(message(f"<a><!--{'x' * 600_000}--></a>"), 16)).status == 200
+    assert process_time() - begun < 3
 
 
 def test_chinese_encodings_are_understood(shell: Shell) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hmac
 import random
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
-from server.kernel.problem import Kind
+from server.kernel.problem import Kind, Problem
+from server.trust.assertions import Asserted
+from server.trust.conditions import Presented
 from server.trust.model import Issuer
 from server.trust.refusals import FAILED, INVALID, Refusal
 from server.trust.saml import Value
 from server.trust.signature import signed
+from storage.sqlite.records import SqliteRecords
 from tests.data.assertions import (
     AUDIENCE,
     DS,
@@ -31,7 +37,9 @@ from tests.data.assertions import (
     RESOURCE,
     ROLE,
     SAML,
+    Signer,
     Unsigned,
+    certificate_of,
     coded,
     envelope,
     header_of,
@@ -167,6 +175,18 @@ CONTENTS: dict[str, tuple[Unsigned, str]] = {
     "another version": (Unsigned(version="1.1"), "another version"),
     "a moment that is none": (Unsigned(authentication='<saml:AuthnStatement AuthnInstant="now"/>'), "a moment"),
     "two patients": (Unsigned(attributes=((RESOURCE, "1^^^&amp;1.2&amp;ISO"), (RESOURCE, "2"))), "several patients"),
+    "a patient in words of its own": (
+        Unsigned(attributes=((RESOURCE, '<patient xmlns="urn:x"><number>7</number></patient>'),)),
+        "not understood",
+    ),
+    "one of two purposes unknown": (
+        Unsigned(attributes=((PURPOSE, coded("TREAT")), (PURPOSE, '<P xmlns="urn:hl7-org:v3" nullFlavor="UNK"/>'))),
+        "not understood",
+    ),
+    "a moment before all time": (
+        Unsigned(authentication=authenticated().replace(moment(-90), "0001-01-01T00:00:00+14:00")),
+        "a moment",
+    ),
     "unknown issuer": (Unsigned(issuer="https://stranger.example"), "nobody here believes"),
     "too many values": (Unsigned(attributes=((ROLE, "a"),) * 101), "more values"),
     "escaped nonsense": (Unsigned(attributes=((ROLE, "&lt;Role code="),)), "neither text nor an element"),
@@ -446,7 +466,57 @@ def test_what_was_used_is_forgotten_once_it_could_not_come_again(gate: Gate) -> 
     gate.shown(SIGNED)
     sweep = gate.store.sweep
     assert gate.runner.run(sweep(int((NOW.timestamp() + 600) * 1_000_000))) == 0
-    assert gate.runner.run(sweep(int((NOW.timestamp() + 662) * 1_000_000))) == 1
+    assert gate.runner.run(sweep(int((NOW.timestamp() + 719) * 1_000_000))) == 0
+    assert gate.runner.run(sweep(int((NOW.timestamp() + 722) * 1_000_000))) == 1
+
+
+def test_marks_of_messages_do_not_make_the_records_look_old(gate: Gate, tmp_path: Path) -> None:
+    marks = SqliteRecords(tmp_path / "marks.sqlite", gate.offload, is_flushed=False)
+    gate.store = replace(gate.store, marks=marks)
+    gate.assertions = gate.opened()
+    before = gate.runner.run(gate.store.records.revision())
+    gate.shown(SIGNED)
+    assert gate.runner.run(gate.store.records.revision()) == before
+    gate.assertions = gate.opened()
+    assert gate.refuses(envelope(SIGNED)) == "replayed"
+    gate.runner.run(marks.close())
+
+
+def test_sessions_without_an_end_and_the_last_moment_there_is(gate: Gate) -> None:
+    session = authenticated().replace("AuthnInstant", 'SessionNotOnOrAfter="9999-12-31T23:59:59Z" AuthnInstant')
+    assert gate.shown(signer().sign(Unsigned(authentication=session).text))
+
+
+def test_forgeries_by_the_hundred_do_not_keep_out_those_who_are_known(gate: Gate) -> None:
+    gate.shown(SIGNED)
+    forged = [signer("mallory").sign(Unsigned(id=f"_f{number}").text) for number in range(80)]
+
+    async def flood() -> tuple[list[BaseException | object], Asserted]:
+        sent = [
+            asyncio.ensure_future(gate.assertions.verify(header_of(envelope(each)), Presented(str(n), None, True)))
+            for n, each in enumerate(forged)
+        ]
+        known = header_of(envelope(SIGNED, message="urn:uuid:2"))
+        asserted, _ = await gate.assertions.verify(known, Presented("urn:uuid:2", None, True))
+        return list(await asyncio.gather(*sent, return_exceptions=True)), asserted
+
+    found, asserted = gate.runner.run(flood())
+    kinds = {each.kind for each in found if isinstance(each, Problem)}
+    assert len(found) == 80
+    assert kinds == {Kind.UNAUTHENTICATED, Kind.BUSY}
+    assert asserted.subject.value == "dr-a"
+
+
+def test_what_was_verified_is_verified_again_once_the_certificate_is_over(gate: Gate) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    ending = Signer(key, certificate_of(key, "ending", (-1, 1)))
+    gate.clock.moment = NOW + timedelta(days=1) - timedelta(seconds=30)
+    gate.believe(certificates=(ending.pem,))
+    late = 86_400
+    signed = ending.sign(Unsigned(span=(late - 300, late + 300), authentication=authenticated(at=late - 300)).text)
+    assert gate.takes(envelope(signed, message="1"))
+    gate.clock.moment = NOW + timedelta(days=1, seconds=30)
+    assert gate.refuses(envelope(signed, message="2")) == "the signature is not the issuer's"
 
 
 def test_a_bearer_is_believed_only_where_nobody_reads_along(gate: Gate) -> None:

@@ -65,10 +65,15 @@ def test_what_a_proxy_tells_counts_for_those_marked_so(gate: Gate) -> None:
     assert north.node is not None
     assert (north.node.id, north.certificate) == ("north", signer("north").der)
     south = caller(gate, None, field(signer("south").der))
-    assert south == Caller()
-    behind = caller(gate, signer("proxy").der, field(signer("south").der))
-    assert behind.node is not None
-    assert behind.node.id == "proxy"
+    assert south == Caller(subject="CN=south")
+
+
+@pytest.mark.parametrize("told", [field(signer("south").der), field(signer("stranger").der), ":AAAA:", "x, y"])
+def test_whom_a_proxy_tells_of_is_never_the_proxy_itself(gate: Gate, told: str) -> None:
+    known(gate, pinned("south"), pinned("proxy"))
+    found = caller(gate, signer("proxy").der, told)
+    assert (found.node, found.certificate) == (None, None)
+    assert found.subject
 
 
 def test_a_certificate_whose_time_is_over_names_nobody(gate: Gate) -> None:
@@ -84,7 +89,7 @@ def test_a_certificate_whose_time_is_over_names_nobody(gate: Gate) -> None:
 def test_fields_that_hold_no_certificate(gate: Gate, text: str) -> None:
     with pytest.raises(ValueError):
         read_der(from_field(text))
-    assert caller(gate, None, text) == Caller()
+    assert caller(gate, None, text).node is None
 
 
 def test_what_a_certificate_says() -> None:

@@ -125,6 +125,15 @@ def test_all_who_receive_it_ask() -> None:
     assert spoken(issuer).actor.organizations == {"Organization/idp", "urn:gs1:gln|7601"}
 
 
+def test_an_issuer_that_speaks_for_some_organizations_speaks_for_no_other() -> None:
+    issuer = Issuer("x", (), speaks_for=("urn:o|A",))
+    assert "urn:o|A" in spoken(issuer, organizations=("urn:o|A",)).actor.organizations
+    assert spoken(issuer).actor.organizations == {"urn:gs1:gln|7601"}
+    for told in (("urn:o|B",), ("urn:o|A", "urn:o|B")):
+        with pytest.raises(Refusal):
+            spoken(issuer, organizations=told)
+
+
 def test_a_bare_name_is_an_identifier_only_where_its_system_is_configured() -> None:
     bare = Value("7601")
     assert spoken(subject=bare).actor.fhir_user == ""

@@ -109,6 +109,8 @@ def test_times_are_written_in_utc() -> None:
         (is_document_unique_id, "1.2^ext", "1.2^" + "x" * 17),
         (is_uuid, "urn:uuid:00000000-0000-0000-0000-00000000000a", "urn:uuid:00000000-0000-0000-0000-00000000000A"),
         (is_mime_type, "text/plain; charset=utf-8", "text"),
+        (is_mime_type, 'text/plain;a="b"', "text/plain;\r\nSet-Cookie: a=b"),
+        (is_mime_type, "text/plain;", "text/plain; name=报告"),
         (is_sha1, "aB" * 20, "g" * 40),
         (is_language, "zh-Hans-CN", "中文"),
     ],

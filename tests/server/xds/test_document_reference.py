@@ -208,7 +208,10 @@ def test_lists_come_back(knowledge: Knowledge) -> None:
 # Texts as XDS allows them, none of which FHIR has to clean.
 words = st.text(st.characters(categories=["L", "N", "S", "P"]), min_size=1, max_size=12)
 oids = st.from_regex(r"[012](\.(0|[1-9][0-9]{0,5})){1,6}", fullmatch=True)
-codes = st.builds(Code, words, st.one_of(oids, words.map(lambda each: "scheme " + each)), st.one_of(st.just(""), words))
+unnamed = st.just(())
+codes = st.builds(
+    Code, words, st.one_of(oids, words.map(lambda each: "scheme " + each)), st.one_of(st.just(""), words), unnamed
+)
 times = st.datetimes().map(lambda each: str(Dtm.of(each.replace(tzinfo=UTC))))
 dtms = st.tuples(times, st.sampled_from([4, 6, 8, 14])).map(lambda each: each[0][: each[1]])
 extensions = st.from_regex(r"[A-Z0-9]{1,16}", fullmatch=True)
@@ -291,10 +294,12 @@ strange = st.builds(
     unique_id=odd,
     patient_id=st.just(PATIENT),
     mime_type=st.one_of(st.just("a/b; x"), odd.map(lambda each: f"a/b;{each}")),
-    class_code=st.builds(Code, odd, odd, odd),
-    type_code=st.builds(Code, odd, st.sampled_from(["2.16.840.1.113883.6.1", CONFIDENTIALITY, "http://a b"]), odd),
-    format_code=st.builds(Code, odd, odd, odd),
-    confidentiality_codes=st.lists(st.builds(Code, odd, st.just(CONFIDENTIALITY), odd), max_size=1).map(tuple),
+    class_code=st.builds(Code, odd, odd, odd, unnamed),
+    type_code=st.builds(
+        Code, odd, st.sampled_from(["2.16.840.1.113883.6.1", CONFIDENTIALITY, "http://a b"]), odd, unnamed
+    ),
+    format_code=st.builds(Code, odd, odd, odd, unnamed),
+    confidentiality_codes=st.lists(st.builds(Code, odd, st.just(CONFIDENTIALITY), odd, unnamed), max_size=1).map(tuple),
     authors=st.lists(
         st.builds(Author, odd, st.tuples(odd), st.tuples(odd), st.tuples(odd), st.tuples(odd)), max_size=2
     ).map(tuple),

@@ -11,7 +11,7 @@ from lxml import etree
 
 from server.kernel.problem import Kind, Problem
 from server.xds import vocabulary as v
-from server.xds.ebxml_reading import read_submission
+from server.xds.ebxml_reading import read_adhoc_query, read_submission
 from server.xds.ebxml_writing import write_object
 from server.xds.errors import errors_of
 from server.xds.metadata import RegistryObject
@@ -95,3 +95,19 @@ def test_a_removal_of_nothing_or_too_much_is_refused(inside: str, kind: Kind, co
         read_removal(_removal(inside))
     assert raised.value.kind is kind
     assert [each.code for each in errors_of(raised.value)] == [code]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<r:Slot/>" * 1001,
+        "<r:Slot>" + "<r:ValueList/>" * 9 + "</r:Slot>",
+        "<r:Slot><r:ValueList>" + "<r:Value/>" * 10_001 + "</r:ValueList></r:Slot>",
+    ],
+)
+def test_a_query_of_too_many_parameters_is_refused_before_it_is_read(inside: str) -> None:
+    head = f'<q:Request xmlns:q="{v.QUERY}" xmlns:r="{v.RIM}"><r:AdhocQuery id="urn:uuid:1">'
+    query = f"{head}{inside}</r:AdhocQuery></q:Request>"
+    with pytest.raises(Problem) as raised:
+        read_adhoc_query(etree.fromstring(query))
+    assert [each.code for each in errors_of(raised.value)] == ["XDSRegistryError"]
