@@ -339,7 +339,7 @@ def _gateway(
     neighbours = Neighbours(ground.stores.records, community.home)
     return GatewayRows(
         CrossQueries(community, neighbours, asking, rights, queries, ground.offload),
-        CrossRetrieval(community.home, neighbours, asking, rights, Retrievals(ground.stores.blobs)),
+        CrossRetrieval(community.home, neighbours, asking, rights, Retrievals(ground.stores.blobs, ground.offload)),
         repository,
         images,
     )

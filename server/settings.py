@@ -147,7 +147,7 @@ class Settings:
     max_submission: int = 64 << 20
     """Longest SOAP message accepted, documents apart, in bytes."""
     reply_hosts: str = ""
-    """Comma-separated `host`, `host:port` or `*.domain` that SOAP answers may be sent to; empty: none but the caller."""
+    """Comma-separated `host`, `host:port` or `*.domain` SOAP answers may be sent to; empty: none but the caller."""
     community_seconds: int = 10
     """How long another community may take to answer before the others' answers go out without its own."""
     tls_client_authorities: str = ""

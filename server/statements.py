@@ -1,4 +1,4 @@
-"""The conformance statements, written by the program from what it serves (PS3.2 N, PS3.18 table 8.9; FHIR R4, SMART).
+"""The conformance statements, written by the program from what it serves (PS3.2 N, PS3.18 table 8.9, FHIR, IHE).
 
 Endpoints, transfer syntaxes, attributes and status codes are read from the tables the server itself works by, so the
 statement cannot promise what the server does not do.
@@ -23,6 +23,7 @@ from server.dicom.transfer_syntax import TransferSyntax
 from server.dicomweb import failures, problems
 from server.fhir_statement import fhir
 from server.http.surface import Endpoint
+from server.ihe_statement import ihe
 from server.settings import Settings
 
 STATEMENTS = "conformance/statements"
@@ -151,6 +152,7 @@ async def _written(settings: Settings) -> dict[str, str]:
             "access.md": access(services.oauth().endpoints(), (("FHIR", records), ("DICOMweb", images))),
             "dicomweb.md": dicomweb(images),
             "fhir.md": fhir(records, rest.catalogue, rest.registry()),
+            "ihe.md": ihe((services.documents.xds(), services.documents.xca()), rest.catalogue),
         }
     finally:
         await services.close()

@@ -24,6 +24,7 @@ from server.audit.parts import CUSTODIAN, TOKEN, Node, Participant, authorizatio
 
 _PROFILES = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/"
 _REST_PROFILES = {"C": "Create", "R": "Read", "U": "Update", "D": "Delete"}
+_BASIC = ("create", "read", "vread", "update", "patch", "delete")
 _SEARCHES = ("search", "search-type", "search-system")
 _REQUEST_ID = {"system": BALP_ENTITY, "code": REQUEST_ID.id_type.code}
 _REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -74,7 +75,7 @@ def _profile(event: Event, patient: str) -> str:
         return "IHE.BasicAudit.AuthZconsent" if _is_consent_decision(event, patient) else ""
     if event.code == REST and event.subtype in _SEARCHES:
         return f"IHE.BasicAudit.{'Patient' if patient else ''}Query"
-    is_basic = event.subtype in ("create", "read", "vread", "update", "patch", "delete")
+    is_basic = event.subtype in _BASIC and event.action in _REST_PROFILES
     if event.code == REST and is_basic and len(event.entities) == 1:
         return f"IHE.BasicAudit.{'Patient' if patient else ''}{_REST_PROFILES[event.action]}"
     if event.code == USER_AUTHENTICATION and event.subtype == "ITI-71":

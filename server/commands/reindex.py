@@ -14,6 +14,7 @@ from server.commands.configuration import opened
 from server.fhir.reindex import Progress, Reindexer
 from server.kernel.problem import Problem
 from server.settings import Settings
+from server.xds.reindexing import RegistryReindexer
 
 DONE, NOT_DONE, WRONG_TYPE = 0, 1, 2
 
@@ -40,6 +41,8 @@ async def _reindex(settings: Settings, types: Sequence[str], console: Console) -
         fhir = services.fhir
         parameters = fhir.knowledge.parameters
         reindexer = Reindexer(services.stores.records, parameters, fhir.repository.writing.keys, services.offload)
+        # Before the resources: what these leave behind says that everything has its keys.
+        objects = await RegistryReindexer(services.documents.queries.shelf, fhir.repository.writing.keys).run()
         with bar:
             task = bar.add_task("waiting for servers", total=None)
             async for last in reindexer.run(types):
@@ -48,4 +51,5 @@ async def _reindex(settings: Settings, types: Sequence[str], console: Console) -
             console.print(f"{each.url}: not usable, {each.reason}", markup=False)
         custom = len(parameters.registry.custom)
     console.print(f"{last.done} resources indexed, {custom} custom search parameters in force")
+    console.print(f"{objects} objects of the document registry indexed")
     return DONE

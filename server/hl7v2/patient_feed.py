@@ -18,14 +18,13 @@ from server.hl7v2.messages import Message, Unreadable, part, repetitions
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier
-from server.mpi.identity_feed import UNKNOWN_AUTHORITY, IdentityFeed
+from server.mpi.identity_feed import UNKNOWN_AUTHORITY, IdentityFeed, birth_date
 from server.xds.datatypes import is_oid
 
 REGISTERING, MERGING = frozenset({"A01", "A04", "A05", "A08"}), "A40"
 _GENDERS = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown"}
 _USES = {"L": "official", "N": "nickname", "M": "maiden", "A": "anonymous"}
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]+")
-_DAY = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)\d*)?)?")
 _LONGEST, _MOST = 200, 10
 _BUSY = frozenset({Kind.BUSY, Kind.UNAVAILABLE, Kind.FAULT})
 
@@ -99,12 +98,11 @@ def numbers(segment: hl7.Segment, field: int) -> list[Identifier]:
 def described(patient: hl7.Segment) -> Resource:
     """A Patient without identifiers."""
     telecom = [*_telecom(patient, 13, "home"), *_telecom(patient, 14, "work")]
-    born = _DAY.match(_first(patient, 7))
     told: dict[str, Any] = {
         "name": [each for each in map(_name, repetitions(patient, 5)[:_MOST]) if each],
         "telecom": telecom,
         "gender": _GENDERS.get(_first(patient, 8).upper(), ""),
-        "birthDate": "-".join(each for each in born.groups() if each) if born else "",
+        "birthDate": birth_date(_first(patient, 7)),
         "address": [each for each in map(_address, repetitions(patient, 11)[:_MOST]) if each],
     }
     return {name: value for name, value in told.items() if value}

@@ -5,7 +5,6 @@ Only what an index of persons uses is read; of what is there more than once, the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from lxml import etree
 from server.fhir.json_form import Resource
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier
+from server.mpi.identity_feed import birth_date
 from server.xds.datatypes import is_oid
 
 V3 = "urn:hl7-org:v3"
@@ -22,7 +22,6 @@ _PREFIX = f"{{{V3}}}"
 _GENDERS = {"M": "male", "F": "female", "UN": "other"}
 _SCHEMES = {"tel": "phone", "mailto": "email", "fax": "fax"}
 _USES = {"H": "home", "HP": "home", "HV": "home", "WP": "work", "MC": "mobile"}
-_DAY = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)\d*)?)?")
 _LONGEST, _MOST, _MOST_SUBJECTS = 200, 10, 50
 
 
@@ -93,12 +92,11 @@ def _described(patient: etree._Element) -> Resource:
     person = patient.find(f"{_PREFIX}patientPerson")
     if person is None:
         return {}
-    born = _DAY.match(_attribute(person.find(f"{_PREFIX}birthTime"), "value"))
     told: dict[str, Any] = {
         "name": [made for each in _some(person, "name") if (made := _name(each))],
         "telecom": [made for each in _some(person, "telecom") if (made := _telecom(each))],
         "gender": _GENDERS.get(_attribute(person.find(f"{_PREFIX}administrativeGenderCode"), "code"), ""),
-        "birthDate": "-".join(each for each in born.groups() if each) if born else "",
+        "birthDate": birth_date(_attribute(person.find(f"{_PREFIX}birthTime"), "value")),
         "address": [made for each in _some(person, "addr") if (made := _address(each))],
     }
     return {name: value for name, value in told.items() if value}

@@ -7,6 +7,8 @@ it means another domain.
 
 from __future__ import annotations
 
+import re
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +26,7 @@ UNKNOWN_AUTHORITY = "unknown-authority"
 _LONGEST = 128
 _MOST = 32
 _OID = "urn:oid:"
+_DAY = re.compile(r"(\d{4})(?:(\d\d)(\d\d)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,19 @@ class IdentityFeed:
 def number_text(identifier: Identifier) -> str:
     """As HL7 version 2 writes it (CX)."""
     return f"{identifier.value}^^^&{identifier.system.removeprefix(_OID)}&ISO"
+
+
+def birth_date(text: str) -> str:
+    """Of `YYYY[MM[DD…]]` as much as is a date: unknown months and days are met as zeros."""
+    found = _DAY.match(text)
+    if found is None or found[1] == "0000":
+        return ""
+    year, month, day = found.groups()
+    if not month or not 1 <= int(month) <= 12:
+        return str(year)
+    if not day or not 1 <= int(day) <= monthrange(int(year), int(month))[1]:
+        return f"{year}-{month}"
+    return f"{year}-{month}-{day}"
 
 
 def _pairs(survivors: Sequence[Identifier], subsumed: Sequence[Identifier]) -> list[tuple[Identifier, Identifier]]:

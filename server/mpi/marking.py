@@ -71,6 +71,10 @@ def restored(patient: Resource, before: Kept, after: Kept) -> Resource:
     return patient
 
 
+def is_linked(patient: Mapping[str, Any], other: str) -> bool:
+    return any(_target(each) == other for each in patient.get("link", ()))
+
+
 def is_replaced(patient: Mapping[str, Any]) -> bool:
     return any(each.get("type") == REPLACED_BY for each in patient.get("link", ()))
 

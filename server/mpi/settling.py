@@ -1,8 +1,8 @@
 """What follows from a change to a Patient, after the commit that made it: work that no writer waits for.
 
-A member that lost its number to an ordinary update gets it back, and loses that of another person, since documents are
-found by it. One that was deleted leaves its person; and whoever it resembles, or states the number of, is proposed.
-Each piece may be repeated, by another process too.
+A member that lost its number or its link to an ordinary update gets them back, for consents follow links; and it loses
+the number of another person, since documents are found by that. One that was deleted leaves its person; and whoever it
+resembles, or states the number of, is proposed. Each piece may be repeated, by another process too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from server.kernel.clock import Clock, micros
 from server.mpi.blocking import BlockRules
 from server.mpi.candidates import Candidates, Match
 from server.mpi.forest import without
-from server.mpi.marking import is_replaced, marked
+from server.mpi.marking import SEE_ALSO, is_linked, is_replaced, linked, marked
 from server.mpi.patients import CONTEXT, Held, Patients
 from server.mpi.persons import Persons, Standing
 from server.mpi.proposing import REVIEW, kept_put, proposal_id, proposed
@@ -122,6 +122,8 @@ class Settling:
         former = () if number == standing.number else (number,)
         others = await self._others_stated(standing, held)
         made = marked(held.resource, self._persons.system, standing.number, former=former, gone=others)
+        if not any(is_linked(made, each) for each in standing.patients) and held.reference != standing.patients[0]:
+            made = linked(made, standing.patients[0], SEE_ALSO)
         acts: list[Put | Delete] = [*await self._patients.acts(CONTEXT, {held.reference: held}, {held.reference: made})]
         if is_replaced(held.resource):
             return acts

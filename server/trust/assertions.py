@@ -110,22 +110,28 @@ class Assertions:
         return _asserted(assertion), held
 
     async def _verified(self, found: _Found, held: HeldIssuer) -> Assertion:
-        key, moment = (found.digest, held.version), self._clock.now()
-        kept = self._kept.get(key)
-        if kept is None or moment > kept.until:
-            self._kept[key] = kept = await self._anew(found, held.issuer.certificates, moment)
+        key = (found.digest, held.version)
+        kept = self._standing(key) or await self._anew(key, found, held.issuer.certificates)
+        self._kept[key] = kept
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return kept.assertion
 
-    async def _anew(self, found: _Found, certificates: tuple[str, ...], moment: datetime) -> _Kept:
+    def _standing(self, key: tuple[bytes, int]) -> _Kept | None:
+        kept = self._kept.get(key)
+        return kept if kept is not None and self._clock.now() <= kept.until else None
+
+    async def _anew(self, key: tuple[bytes, int], found: _Found, certificates: tuple[str, ...]) -> _Kept:
         if self._waiting >= _MOST_WAITING:
             raise Problem(Kind.BUSY, "Too many assertions are waiting to be verified.", retry_after=1)
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._offload.cpu(_examined, found, certificates, moment)
+                # A session may begin with many messages at once.
+                if (kept := self._standing(key)) is not None:
+                    return kept
+                return await self._offload.cpu(_examined, found, certificates, self._clock.now())
         finally:
             self._waiting -= 1
 

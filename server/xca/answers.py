@@ -7,11 +7,12 @@ and so is a document nobody asked it for.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
 
+from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.streams import Owning
 from server.soap.client import Answered
@@ -60,6 +61,7 @@ class Retrievals:
     """Reads answers with documents, whose octets lie in `blobs` until they are sent or given up."""
 
     blobs: Blobs
+    offload: Offload
 
     async def read(
         self, answered: Answered, neighbour: Neighbour, asked: Sequence[DocumentRequest]
@@ -68,14 +70,15 @@ class Retrievals:
         response = answered.body.find(_RESPONSE)
         if answered.body.tag != _RETRIEVED or response is None:
             raise _unusable()
-        waiting = {(_oid(each.repository), each.document): each for each in asked}
+        requested = await self.offload.cpu(_requested, answered.body, asked, neighbour)
+        errors = await self.offload.cpu(_errors, response, neighbour)
         found: list[RetrievedDocument] = []
-        for element, request in _requested(answered.body, waiting, neighbour):
+        # Nothing is waited for from here on, so nothing that is kept can be lost.
+        for element, media_type, request in requested:
             received = answered.binary(element)
             if received is not None:
                 received.keep()
-                found.append(self._document(request, _text(element.getparent(), "mimeType"), received))
-        errors = _errors(response, neighbour)
+                found.append(self._document(request, media_type, received))
         given = {each.request for each in found}
         if not errors:
             errors = tuple(_missing(each, neighbour) for each in asked if each not in given)
@@ -105,16 +108,19 @@ def _lent(blobs: Blobs, ref: BlobRef) -> Callable[[], AsyncGenerator[Bytes, None
 
 
 def _requested(
-    body: etree._Element, waiting: Mapping[tuple[str, str], DocumentRequest], neighbour: Neighbour
-) -> Iterator[tuple[etree._Element, DocumentRequest]]:
-    left = dict(waiting)
+    body: etree._Element, asked: Sequence[DocumentRequest], neighbour: Neighbour
+) -> list[tuple[etree._Element, str, DocumentRequest]]:
+    """The elements that hold what was asked for, and what they say it is."""
+    waiting = {(_oid(each.repository), each.document): each for each in asked}
+    found: list[tuple[etree._Element, str, DocumentRequest]] = []
     for each in body.iterfind(_DOCUMENT):
         if home_of(_text(each, "HomeCommunityId")) not in ("", neighbour.id):
             continue
-        request = left.pop((_oid(_text(each, "RepositoryUniqueId")), _text(each, "DocumentUniqueId")), None)
+        request = waiting.pop((_oid(_text(each, "RepositoryUniqueId")), _text(each, "DocumentUniqueId")), None)
         content = each.find(f"{{{XDSB}}}Document")
         if request is not None and content is not None:
-            yield content, request
+            found.append((content, _text(each, "mimeType"), request))
+    return found
 
 
 def _errors(response: etree._Element, neighbour: Neighbour) -> tuple[RegistryError, ...]:
@@ -144,8 +150,8 @@ def _missing(request: DocumentRequest, neighbour: Neighbour) -> RegistryError:
     return RegistryError(ErrorCode.DOCUMENT_UNIQUE_ID, text, neighbour.id)
 
 
-def _text(element: etree._Element | None, name: str) -> str:
-    return (element.findtext(f"{{{XDSB}}}{name}") or "").strip() if element is not None else ""
+def _text(element: etree._Element, name: str) -> str:
+    return (element.findtext(f"{{{XDSB}}}{name}") or "").strip()
 
 
 def _oid(text: str) -> str:

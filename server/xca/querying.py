@@ -65,22 +65,15 @@ class CrossQueries:
         targets = _targets(query, body)
         if not targets and isinstance(asked, GetQuery):
             raise refused(ErrorCode.MISSING_HOME, "A query by id names the homeCommunityId it is for.")
-        others = [each for each in await self.neighbours.every() if each.query]
-        strangers = [each for each in targets if each not in (self.community.home, *(one.id for one in others))]
-        others = [each for each in others if not targets or each.id in targets]
-        own = self._own(context, query) if not targets or self.community.home in targets else None
-        token = Token.of(header)
-        errands = [each for each in [await self._errands(context, query, asked, one, token) for one in others] if each]
-        part = await self._asked(context, [each for some in errands for each in some], own)
-        errors = tuple(_stranger(each) for each in strangers)
-        return replace(part, errors=(*errors, *part.errors))
-
-    async def _asked(
-        self, context: Context, errands: Sequence[Errand[bytes]], own: Callable[[], Awaitable[Part[bytes]]] | None
-    ) -> Part[bytes]:
-        part = await self.asking.all_of(context, errands, own)
-        found = tuple(dict.fromkeys(part.found)) if errands else part.found
-        return replace(part, found=found)
+        known = {each.id: each for each in await self.neighbours.every() if each.query}
+        token, errands = Token.of(header), list[Errand[bytes]]()
+        for each in known.values():
+            if not targets or each.id in targets:
+                errands += await self._errands(context, query, asked, each, token)
+        is_here = not targets or self.community.home in targets
+        part = await self.asking.all_of(context, errands, self._own(context, query) if is_here else None)
+        strangers = tuple(_stranger(each) for each in targets if each not in known and each != self.community.home)
+        return Part(_once(part.found, errands), (*strangers, *part.errors), part.has_answered)
 
     def _own(self, context: Context, query: AdhocQuery) -> Callable[[], Awaitable[Part[bytes]]]:
         async def give() -> Part[bytes]:
@@ -119,6 +112,12 @@ class CrossQueries:
             return await self.offload.cpu(read_objects, answered.body, neighbour)
 
         return Errand(neighbour, "ITI-38", ACTION, neighbour.query, write_query(query), read, blocks)
+
+
+def _once(found: Sequence[bytes], errands: Sequence[Errand[bytes]]) -> tuple[bytes, ...]:
+    """A community asked by several numbers of one patient may give an object several times."""
+    is_repeated = len({each.neighbour.id for each in errands}) < len(errands)
+    return tuple(dict.fromkeys(found) if is_repeated else found)
 
 
 def _targets(query: AdhocQuery, body: etree._Element) -> tuple[str, ...]:

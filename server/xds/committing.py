@@ -39,7 +39,7 @@ OWNER = "registry"
 """Who writes the derived resources."""
 ATTEMPTS = 12
 _FEW = 4
-_ACTOR = Actor("registry", "document registry", (Grant(INTERACTIONS),), frozenset({SERVER}))
+ACTOR = Actor("registry", "document registry", (Grant(INTERACTIONS),), frozenset({SERVER}))
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class Committer:
         weight = len(change.kept) + len(change.gone)
         drafts = _drafted(change, self.base) if weight <= _FEW else await offload.cpu(_drafted, change, self.base)
         once = _Once(self, context, change, drafts)
-        own = Context(_ACTOR, context.request_id, peer=context.peer)
+        own = Context(ACTOR, context.request_id, peer=context.peer)
         try:
             entries = _entries(change, drafts)
             entries += await self._consents(context, change, len(entries))

@@ -119,9 +119,11 @@ def _context(entry: DocumentEntry, contained: Contained) -> Resource:
 
 
 def _period(start: str, stop: str) -> Resource:
-    """A period that ends before it begins is none in FHIR."""
+    """A period that ends before it begins is none in FHIR, nor one whose end lies within its less precise start."""
     begin, end = date_time(start), date_time(stop)
     is_backwards = begin and end and Dtm(stop).start < Dtm(start).start
+    if begin and end and end.startswith(begin):
+        end = begin
     return {"start": begin, "end": None if is_backwards else end}
 
 

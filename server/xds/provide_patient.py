@@ -9,13 +9,12 @@ from typing import Any
 from server.fhir.bundle.entries import Entry, located
 from server.fhir.index.bases import Bases
 from server.fhir.repository import Repository
-from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
+from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier, Identities, PatientIdentity
+from server.xds.committing import ACTOR
 from server.xds.errors import ErrorCode, refused
 from server.xds.provide_reading import Parts
-
-_ACTOR = Actor("registry", "document registry", (Grant(INTERACTIONS),), frozenset({SERVER}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Subjects:
 
     async def enrolled(self, context: Context, patient: str) -> PatientIdentity:
         known = await self.identities.of_patient(patient)
-        own = Context(_ACTOR, context.request_id, peer=context.peer)
+        own = Context(ACTOR, context.request_id, peer=context.peer)
         return known or await self.identities.enroll(own, patient)
 
     async def _matched(self, context: Context, entry: Entry) -> PatientIdentity:

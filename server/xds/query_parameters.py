@@ -17,6 +17,8 @@ from server.xds.keys import ON_DEMAND_TYPE, STABLE_TYPE
 from server.xds.stored_queries import Groups, Named, Span, Texts
 from server.xds.vocabulary import APPROVED, DEPRECATED, ON_DEMAND, STABLE
 
+MOST_PATTERNS = 100
+"""Each is a search of its own: thousands took minutes among forty documents."""
 _LONGEST = 1024
 _QUOTED = re.compile(r"\s*(?:'((?:[^']|'')*+)'|\"([^\"]*+)\"|([^\s'\",()][^'\",()]*+))\s*(,|$)")
 _CODE = re.compile(r"[^^]+\^\^[^^]+")
@@ -78,6 +80,8 @@ class Parameters:
 
     def patterns(self, name: str) -> Texts:
         found = self.texts(name)
+        if len(found) > MOST_PATTERNS:
+            raise refused(ErrorCode.REGISTRY, f"The parameter {name} takes at most {MOST_PATTERNS} patterns.")
         if any(len(each) > _LONGEST for each in found):
             raise refused(ErrorCode.REGISTRY, f"A pattern in {name} is longer than {_LONGEST} characters.")
         return found

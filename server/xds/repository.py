@@ -170,6 +170,9 @@ class Repository:
             beside.append(entered(each.unique_id, known or content, known.version if known else 0))
             if known is None:
                 fresh.append(content)
+            elif known.ref == content.ref:
+                # An earlier try was committed after all.
+                content.keep()
         return await self._commit(context, submission, beside, fresh, act)
 
     async def _commit(

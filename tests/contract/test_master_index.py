@@ -299,24 +299,11 @@ def test_a_number_that_everybody_has_makes_nobody_one(region: Region) -> None:
     assert region.enroll(crowd[0]).patients == (crowd[0],)
 
 
-TWINS = {"name": named("李", "某之子"), "birthDate": "2026-11-01", "gender": "female"}
-TOGETHER: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
-    "newborn twins under their mother's citizen number": ((citizen.SYSTEM, LI), TWINS),
-    "no number yet": (("urn:oid:1.9", "0000"), {}),
-    "unknown": (("urn:oid:1.9", " Unknown "), {}),
-    "nothing but lines": (("urn:oid:1.9", "--"), {}),
-    "filled up": (("urn:oid:1.9", "99999999"), {}),
-    "无": (("urn:oid:1.9", "无"), {}),
-    "a citizen number that is none": ((citizen.SYSTEM, "111111111111111111"), {}),
-}
-
-
-@pytest.mark.parametrize("name", TOGETHER)
-def test_what_stands_for_no_number_or_for_another_makes_nobody_one(region: Region, name: str) -> None:
-    number, others = TOGETHER[name]
-    one, other = (region.add(each, number, **others) for each in ("a", "b"))
-    assert region.enroll(one).patients == (one,)
-    assert region.enroll(other).patients == (other,)
+def test_newborn_twins_under_their_mothers_citizen_number_are_two(region: Region) -> None:
+    twins = {"name": named("李", "某之子"), "birthDate": "2026-11-01", "gender": "female"}
+    one, other = (region.add(each, (citizen.SYSTEM, LI), ("urn:oid:1.9", "0000"), **twins) for each in ("a", "b"))
+    assert (region.enroll(one).patients, region.enroll(other).patients) == ((one,), (other,))
+    assert [each.proposal.patients for each in region.run(region.index.proposals(CONTEXT))] == [(one, other)]
 
 
 def test_a_written_number_of_somebody_else_is_taken_away_again(region: Region) -> None:
@@ -329,6 +316,16 @@ def test_a_written_number_of_somebody_else_is_taken_away_again(region: Region) -
     assert region.enroll(victim).patients == (victim,)
     [proposal] = region.run(region.index.proposals(CONTEXT))
     assert proposal.proposal.patients == (thief, victim)
+
+
+def test_a_link_that_an_ordinary_update_drops_comes_back_since_consents_follow_it(region: Region) -> None:
+    a, b = region.add("a", ("urn:oid:1.9", "7")), region.add("b", ("urn:oid:1.9", "8"))
+    region.run(region.index.link(CONTEXT, a, b))
+    region.run(region.index.settle())
+    for each, number in ((a, "7"), (b, "8")):
+        region.add(each.removeprefix("Patient/"), ("urn:oid:1.9", number))
+    region.run(region.index.settle())
+    assert (region.links(a), region.links(b)) == (set(), {(a, "seealso")})
 
 
 def test_whoever_may_not_change_all_of_both_persons_does_not_make_them_one(region: Region) -> None:

@@ -13,12 +13,13 @@ from server.kernel.problem import Problem
 from server.xds import vocabulary as v
 from server.xds.errors import errors_of
 from server.xds.fhir_codes import CONFIDENTIALITY
-from server.xds.keys import FOLDER, SUBMISSION, bare
+from server.xds.keys import DOCUMENT, FOLDER, SUBMISSION, bare
 from server.xds.metadata import Code, DocumentEntry, Submission
-from storage.ports import Records
-from storage.query import Equals, Not, Predicate
+from server.xds.reindexing import RegistryReindexer
+from storage.ports import Put, Records
+from storage.query import EVERYTHING, Equals, Keys, Not, Predicate
 from tests.contract.conftest import Archive
-from tests.contract.registering_world import RegistryWorld, association, cx, open_registry
+from tests.contract.registering_world import KINDS, RegistryWorld, association, cx, open_registry
 from tests.data.xds_objects import SHA1, folder
 
 SENSITIVITIES = "2.16.840.1.113883.5.4"
@@ -109,3 +110,23 @@ def test_a_list_is_as_secret_as_the_least_secret_document_it_holds(archive: Arch
 def _filed(container: str, name: str) -> tuple[Any, ...]:
     inside = association(container, name)
     return inside, association("SubmissionSet01", inside.id)
+
+
+def test_objects_are_decided_about_by_the_keys_their_resources_have_now(archive: Archive, world: RegistryWorld) -> None:
+    id_ = archive.run(world.one(folders=(folder(),), associations=_filed("Folder01", "Document01")))
+    [record] = archive.run(world.records.get(DOCUMENT, [bare(id_)]))
+    before = dict(archive.run(_keys(world)))
+    left: Keys = {"_id": frozenset({bare(id_)}), "patient": frozenset({"Patient/mpi-7"})}
+    archive.run(world.records.commit([Put(DOCUMENT, record.id, record.body, left)]))
+    assert archive.run(_keys(world)) != before
+    done = archive.run(RegistryReindexer(world.shelf, world.fhir.repository.writing.keys).run())
+    assert (done, archive.run(_keys(world))) == (sum(archive.run(world.counts())[:4]), before)
+
+
+async def _keys(world: RegistryWorld) -> dict[tuple[str, str], frozenset[object]]:
+    names = ("_id", "patient", "status", "unique", "@patient", "@label", "source", "target")
+    return {
+        (kind, name): frozenset(await world.records.values(kind, name, EVERYTHING, at_most=99))
+        for kind in KINDS
+        for name in names
+    }

@@ -13,12 +13,13 @@ import pytest
 
 from server.access.roles import RADIOLOGIST
 from server.kernel.context import INTERACTIONS, Actor, Context, Grant
+from server.kernel.problem import Problem
 from server.xds.contents import CONTENT
 from server.xds.errors import ErrorCode, RegistryError
-from server.xds.metadata import DocumentEntry
+from server.xds.metadata import DocumentEntry, Submission
 from server.xds.repository import DocumentRequest
 from server.xds.vocabulary import ON_DEMAND, RPLC
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, VersionConflict
 from storage.ports import BlobRef, Delete, Put
 from storage.query import EVERYTHING
 from tests.contract.conftest import Archive
@@ -238,6 +239,30 @@ def test_octets_outlive_a_commit_nobody_knows_the_end_of(archive: Archive, world
         assert content.is_kept
 
     archive.run(lost())
+
+
+def test_octets_outlive_a_commit_that_is_told_to_have_failed(archive: Archive, world: RepositoryWorld) -> None:
+    """As of a store that tries again what it had written already, and then meets its own record."""
+
+    class Doubting:
+        async def register(
+            self, context: Context, submission: Submission, *, act: str = "", beside: Sequence[Put | Delete] = ()
+        ) -> tuple[RegistryError, ...]:
+            await world.repository.registry.register(context, submission, act=act, beside=beside)
+            raise VersionConflict(CONTENT, one.unique_id)
+
+    one = entry(world)
+
+    async def doubted() -> None:
+        content = await world.contents.receive(_once(TEXT))
+        with pytest.raises(Problem):
+            await replace(world.repository, registry=Doubting()).provide(
+                world.door.context, world.registry.submission(one), {"Document01": content}
+            )
+        await world.contents.discard([content])
+        assert (await world.retrieve(world.request(one))).documents == {one.unique_id: TEXT}
+
+    archive.run(doubted())
 
 
 def test_a_format_somebody_knows_is_checked(archive: Archive, tmp_path: Path) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
+from lxml import etree
 
+from server.assembly import open_services
 from server.ihe.imaging_request import ImageRequest
-from tests.contract.asserted_world import find_documents, unique_ids
+from server.kernel.context import LOCAL_ACTOR, Context
+from server.settings import Settings
+from server.xds.ebxml_reading import read_submission
+from tests.contract.asserted_world import CODES, find_documents, unique_ids
 from tests.contract.manifest_world import ITI_18, ITI_43, RAD_69, RAD_75, request_body
+from tests.data.assertions import NOW, ORGANIZATION, ROLE, WSSE, Unsigned, coded, moment, signer
+from tests.data.consents import TPO, consent, deny
 from tests.data.small_files import instance_file
 from tests.data.soap_messages import Answered, answered, envelope, mtom
 from tests.e2e.clients import store
@@ -21,13 +31,15 @@ from tests.e2e.fhir import Fhir, put
 from tests.e2e.hostile import HOSTILE, hostile, redirecting
 from tests.e2e.running import Place, Server, free_port, resident_bytes, start
 from tests.e2e.xds_clients import Mtom
-from tests.e2e.xds_source import XDSB, Report
+from tests.e2e.xds_source import RIM, XDSB, Report
 from tests.server.commands.administering import told
 
 AUTHORITY, EAST, WEST, SOUTH = "1.2.826.8.4", "1.2.826.8.1", "1.2.826.8.2", "1.2.826.8.3"
 CX = f"P-8^^^&{AUTHORITY}&ISO"
 SECONDS = 3
-REPORTS = {root: Report(CX, f"report of {root}".encode() * 1000, number) for number, root in ((1, EAST), (2, WEST))}
+REPORTS = {
+    root: Report(CX, f"report of {root}".encode() * 1000, number) for number, root in enumerate((EAST, WEST, SOUTH))
+}
 IMAGE = instance_file("1.2.826.8.5", "1.2.826.8.5.1", "1.2.826.8.5.1.1", pixels=b"\1\2" * 16)
 
 
@@ -36,16 +48,34 @@ class Federation:
     east: Server
     west: Server
     south: Server
-    """Which the east does not know."""
+    """Which lets in whom its issuer speaks for, and which the east does not know."""
 
-    def ask(self, path: str, action: str, body: bytes, *, of: Server | None = None) -> Answered:
-        content, media_type = mtom(envelope(action, body))
+    def ask(self, path: str, action: str, body: bytes, *, of: Server | None = None, security: bytes = b"") -> Answered:
+        message = envelope(action, body).replace(b"</s:Header>", security + b"</s:Header>")
+        content, media_type = mtom(message)
         url = (of or self.east).url + path
         got = httpx.post(url, content=content, headers={"Content-Type": media_type}, timeout=60)
         return answered(got.status_code, got.headers["content-type"], got.content)
 
-    def find(self) -> Answered:
-        return self.ask("/xca/gateway/query", ITI_18, find_documents(CX))
+    def find(self, security: bytes = b"") -> Answered:
+        return self.ask("/xca/gateway/query", ITI_18, find_documents(CX), security=security)
+
+    def asserted(self, organization: str) -> bytes:
+        """A header block of a radiologist there, good for the south, now."""
+        late = (datetime.now(UTC) - NOW).total_seconds()
+        audience = (
+            f"<saml:AudienceRestriction><saml:Audience>{self.south.url}</saml:Audience></saml:AudienceRestriction>"
+        )
+        coded_name = f'<id xmlns="urn:hl7-org:v3" root="{CODES}" extension="{organization}"/>'
+        unsigned = Unsigned(
+            id=f"_{organization}",
+            conditions=audience,
+            span=(late - 30, late + 300),
+            authentication=Unsigned().authentication.replace(moment(-90), moment(late - 40)),
+            attributes=((ROLE, coded("309343006")), (ORGANIZATION, coded_name)),
+        )
+        signed = etree.tostring(signer().sign(unsigned.text))
+        return f'<w:Security xmlns:w="{WSSE}">'.encode() + signed + b"</w:Security>"
 
     def retrieve(self, *roots: str) -> Answered:
         asked = "".join(
@@ -72,21 +102,28 @@ class Federation:
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     places = {root: Place("federation", tmp_path_factory.mktemp("archive")) for root in (EAST, WEST, SOUTH)}
+    (places[SOUTH].data / "idp.pem").write_text(signer().pem)
 
     def open_node(root: str) -> Server:
-        seconds = str(SECONDS)
-        return start(places[root], community=root, patient_authority=AUTHORITY, community_seconds=seconds)
+        settings = {"community": root, "patient_authority": AUTHORITY, "community_seconds": str(SECONDS)}
+        if root == SOUTH:
+            asyncio.run(_filled(places[SOUTH].data))
+            settings["auth"] = "smart"
+        return start(places[root], **settings)
 
     with ExitStack() as stop, ThreadPoolExecutor() as threads:
         east, west, south = threads.map(open_node, places)
         stop.callback(south.stop)
         stop.callback(east.stop)
         stop.callback(west.stop)
+        issuer = ("https://idp.example", str(south.place.data / "idp.pem"), "--role", "309343006=radiologist")
+        told(south.place.data, "issuer", "add", *issuer)
         for root, server in ((EAST, east), (WEST, west)):
             _fill(server, REPORTS[root])
         told(places[EAST].data, "community", "add", WEST, "West", "--weft", west.url)
         store(west, IMAGE)
         yield Federation(east, west, south)
+        assert not south.faults(), south.tail()
         assert not east.faults(), east.tail()
         assert not west.faults(), west.tail()
 
@@ -103,7 +140,7 @@ def _fill(server: Server, report: Report) -> None:
 def test_a_query_to_one_finds_what_both_have_and_it_is_fetched_from_there(federation: Federation) -> None:
     found = federation.find()
     assert (found.http, found.status) == (200, "Success")
-    assert unique_ids(found) == {each.unique_id for each in REPORTS.values()}
+    assert unique_ids(found) == {REPORTS[each].unique_id for each in (EAST, WEST)}
     homes = [each.get("home") for each in found.body.iter("{*}ExtrinsicObject")]
     assert homes == [f"urn:oid:{EAST}", f"urn:oid:{WEST}"]
     fetched = federation.retrieve(WEST, EAST)
@@ -139,20 +176,44 @@ def test_neighbours_that_mean_no_good_cost_no_more_than_the_deadline(federation:
             took = time.monotonic() - began
     assert took < SECONDS + 5
     assert found.status == "PartialSuccess"
-    assert unique_ids(found) == {each.unique_id for each in REPORTS.values()}
+    assert unique_ids(found) == {REPORTS[each].unique_id for each in (EAST, WEST)}
     assert found.errors == ["XDSUnavailableCommunity"] * len(oids)
     located = [each.get("location") for each in found.body.iter("{*}RegistryError")]
     assert located == [f"urn:oid:{each}" for each in oids]
     assert resident_bytes(federation.east.pid) - resident < 400 << 20
 
 
-def test_one_that_is_stopped_is_told_of_and_the_rest_is_given(federation: Federation) -> None:
+def test_the_side_that_answers_decides_by_its_consents_until_it_is_stopped(federation: Federation) -> None:
+    own = {REPORTS[each].unique_id for each in (EAST, WEST)}
     with federation.knowing({SOUTH: federation.south.url}):
-        assert federation.find().status == "Success"
+        permitted, denied = (federation.find(federation.asserted(each)) for each in ("Y-1", "X-1"))
+        assert (permitted.status, unique_ids(permitted)) == ("Success", own | {REPORTS[SOUTH].unique_id})
+        assert (denied.status, unique_ids(denied)) == ("Success", own)
+        unsaid = federation.find()
         federation.south.stop()
-        found = federation.find()
-    assert (found.status, found.errors) == ("PartialSuccess", ["XDSUnavailableCommunity"])
-    assert unique_ids(found) == {each.unique_id for each in REPORTS.values()}
+        stopped = federation.find(federation.asserted("Z-1"))
+    for each in (unsaid, stopped):
+        assert (each.status, each.errors) == ("PartialSuccess", ["XDSUnavailableCommunity"])
+        assert unique_ids(each) == own
+
+
+async def _filled(data: Path) -> None:
+    """Somebody with a report, of which one organization is to know nothing."""
+    services = await open_services(Settings(data=data, community=SOUTH, patient_authority=AUTHORITY))
+    here, report = Context(LOCAL_ACTOR, "test"), REPORTS[SOUTH]
+    identifiers = {"Patient": (f"urn:oid:{AUTHORITY}", "P-8"), "Organization": (f"urn:oid:{CODES}", "X-1")}
+    try:
+        for kind, (system, value) in identifiers.items():
+            resource = {"resourceType": kind, "id": "one", "identifier": [{"system": system, "value": value}]}
+            named = {"name": "X"} if kind == "Organization" else {}
+            await services.fhir.repository.update(here, kind, "one", resource | named)
+        objects = f'<r:RegistryObjectList xmlns:r="{RIM}">{report.objects}</r:RegistryObjectList>'
+        provided = read_submission(etree.fromstring(objects))
+        await services.documents.repository.provide_bytes(here, provided, {"D1": report.content})
+        refusal = consent(deny(TPO, actors=["Organization/one"]), "Patient/one", id="one")
+        await services.fhir.repository.update(here, "Consent", "one", refusal)
+    finally:
+        await services.close()
 
 
 def _nobody() -> str:

@@ -69,14 +69,18 @@ def _await(server: Server) -> None:
 @pytest.fixture(scope="module")
 def tokens(demo: Server) -> dict[str, str]:
     """As a reader copies them from the screen."""
-    return dict(re.findall(r"^  export ([A-Z]+)=(\S+)$", demo.log.read_text(), re.MULTILINE))
+    return _exported(demo, "[A-Z]+")
+
+
+def _exported(demo: Server, name: str) -> dict[str, str]:
+    return dict(re.findall(rf"^  export ({name})=(\S+)$", demo.log.read_text(), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder a reader works in: the page's files saved as it says, and data of their own."""
     folder = tmp_path_factory.mktemp("reader")
-    for kind, name in (("python", "backend.py"), ("json", "consent.json")):
+    for kind, name in (("python", "backend.py"), ("json", "consent.json"), ("xml", "query.xml")):
         (block,) = re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
         assert f"`{name}`" in README
         (folder / name).write_text(block, encoding="utf-8")
@@ -124,8 +128,8 @@ def _administered(demo: Server, reader: Path, command: str) -> str:
     """Without another process, beside the running server."""
     disc = sample_folders()[0] / "dicomdirtests/DICOMDIR"
     words = shlex.split(command.replace("/media/cdrom/DICOMDIR", str(disc)).replace("~", str(reader)))[1:]
-    words = [str(reader / each) if each == "keys.json" else each for each in words]
-    env = {"WEFT_DATA": str(demo.place.data), "COLUMNS": "200"}
+    words = [str(reader / each) if (reader / each).is_file() else each for each in words]
+    env = {**_exported(demo, "WEFT_[A-Z]+"), "COLUMNS": "200"}
     ended = CliRunner().invoke(main, words, env=env)
     assert ended.exit_code == 0, (command, ended.output)
     return ended.output
@@ -161,7 +165,7 @@ def test_a_chinese_name_is_found_by_pinyin(answers: Mapping[str, list[str]]) -> 
 def test_an_image_is_drawn_fetched_and_stored(answers: Mapping[str, list[str]], reader: Path) -> None:
     assert (reader / "ct.jpg").read_bytes().startswith(b"\xff\xd8\xff")
     assert (reader / "ct.dcm").read_bytes()[128:132] == b"DICM"
-    assert len(json.loads(only(answers, "--data-binary"))["00081199"]["Value"]) == 1
+    assert len(json.loads(only(answers, "--data-binary @ct.dcm"))["00081199"]["Value"]) == 1
 
 
 def test_a_patient_is_found_by_pinyin(answers: Mapping[str, list[str]]) -> None:
@@ -192,6 +196,36 @@ def test_a_day_that_is_none_is_told(answers: Mapping[str, list[str]]) -> None:
     issues = json.loads(only(answers, "$validate"))["issue"]
     (issue,) = [each for each in issues if each["severity"] == "error"]
     assert issue["expression"] == ["Patient.birthDate"]
+
+
+def test_documents_are_the_same_over_soap_and_fhir(answers: Mapping[str, list[str]]) -> None:
+    found = set(re.findall(r'<rim:ExtrinsicObject id="urn:uuid:([^"]+)"', only(answers, "/xds/registry")))
+    entries = json.loads(only(answers, "/fhir/DocumentReference?"))["entry"]
+    assert {each["resource"]["id"] for each in entries} == found
+    assert len({each["resource"]["content"][0]["attachment"]["contentType"] for each in entries}) == 2
+
+
+def test_an_examination_leads_to_its_images(answers: Mapping[str, list[str]]) -> None:
+    (found,) = json.loads(only(answers, "$imaging-index"))["parameter"]
+    (study,) = [part["part"] for part in found["part"] if part["name"] == "study"]
+    assert {"uid", "resource", "address", "document"} <= {part["name"] for part in study}
+    assert "/dicomweb" in json.dumps(study)
+
+
+def test_a_patient_has_numbers_of_the_hospital_and_of_the_region(
+    answers: Mapping[str, list[str]], tokens: Mapping[str, str]
+) -> None:
+    told = json.loads(only(answers, "$ihe-pix"))["parameter"]
+    assert "W20260003" in [each.get("valueIdentifier", {}).get("value") for each in told]
+    assert tokens["PATIENT"] in only(answers, "weft person show")
+    assert "E0301105" in only(answers, "weft person examinations")
+
+
+def test_the_region_is_told(answers: Mapping[str, list[str]]) -> None:
+    assert "第一医院" in only(answers, "weft institution list")
+    assert "https://south.example/xca/query" in only(answers, "weft community list").replace("\n", "")
+    assert "south" in only(answers, "weft node list")
+    assert "309343006=radiologist" in only(answers, "weft issuer list")
 
 
 def test_an_app_is_launched_with_its_patient(answers: Mapping[str, list[str]], demo: Server) -> None:
@@ -229,6 +263,11 @@ def test_the_demonstration_says_what_to_open(demo: Server, tokens: Mapping[str, 
     told = demo.log.read_text()
     assert len(re.findall(rf"curl -s --oauth2-bearer {re.escape(tokens['TOKEN'])} '{re.escape(demo.url)}/", told)) == 1
     lines = re.findall(rf"curl -s --oauth2-bearer \S+ .*'({re.escape(demo.url)}/[^']+)'", told)
+    soap = re.search(r"^curl .*<<'END'\n.*?\nEND$", told, re.MULTILINE | re.DOTALL)
+    assert soap
+    env = {**os.environ, **tokens}
+    ended = subprocess.run(["bash", "-c", soap[0]], capture_output=True, text=True, timeout=60, env=env, check=True)
+    assert ended.stdout.count("<rim:ExtrinsicObject") == 4
     assert len(lines) >= 5
     for url in lines:
         with urllib.request.urlopen(_asked(url, tokens["TOKEN"]), timeout=30) as answer:

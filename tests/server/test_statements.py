@@ -61,3 +61,13 @@ def test_the_fhir_statement_is_whole() -> None:
         "| 410 | gone | deleted |",
     ):
         assert line in text
+
+
+def test_every_transaction_over_soap_is_told() -> None:
+    text = statements()["ihe.md"]
+    for line in (
+        "| ITI-18 | Document Registry | `/xds/registry` | `urn:ihe:iti:2007:RegistryStoredQuery` | SOAP | Query, E |",
+        "| RAD-75 | Responding Imaging Gateway | `/xca/imaging` |",
+        "| FindDocumentsByReferenceId |",
+    ):
+        assert line in text

@@ -1,6 +1,8 @@
 import ca.uhn.fhir.context.FhirContext;
+import ca.uhn.fhir.parser.IParser;
 import ca.uhn.fhir.rest.client.api.IGenericClient;
 import ca.uhn.fhir.rest.client.api.ServerValidationModeEnum;
+import ca.uhn.fhir.rest.server.exceptions.BaseServerResponseException;
 import java.util.Date;
 import java.util.HexFormat;
 import java.util.List;
@@ -13,12 +15,13 @@ import org.hl7.fhir.r4.model.Coding;
 import org.hl7.fhir.r4.model.DocumentReference;
 import org.hl7.fhir.r4.model.Enumerations.DocumentReferenceStatus;
 import org.hl7.fhir.r4.model.ListResource;
+import org.hl7.fhir.r4.model.OperationOutcome;
+import org.hl7.fhir.r4.model.OperationOutcome.IssueSeverity;
 import org.hl7.fhir.r4.model.Patient;
 import org.hl7.fhir.r4.model.Practitioner;
 import org.hl7.fhir.r4.model.Reference;
 import org.hl7.fhir.r4.model.Resource;
 import org.ietf.jgss.Oid;
-import org.openehealth.ipf.commons.ihe.fhir.iti65.Iti65Validator;
 import org.openehealth.ipf.commons.ihe.fhir.mhd.MhdProfile;
 import org.openehealth.ipf.commons.ihe.fhir.mhd.MhdValidator;
 import org.openehealth.ipf.commons.ihe.fhir.mhd.model.ComprehensiveDocumentReference;
@@ -46,6 +49,7 @@ public final class Mobile {
     private final Submissions submissions;
     private final byte[] content;
     private String unique;
+    private String group;
 
     private Mobile(Client xds, String base, String patient, Identifiable number) {
         fhir.getRestfulClientFactory().setServerValidationMode(ServerValidationModeEnum.NEVER);
@@ -72,13 +76,15 @@ public final class Mobile {
 
     private void publishes() throws Exception {
         ComprehensiveProvideDocumentBundle bundle = bundle();
-        new Iti65Validator(fhir).validateRequest(bundle, Map.of());
-        Bundle answer = mobile.transaction().withBundle(bundle).execute();
+        judged(() -> new MhdValidator(fhir).validateRequest(bundle, Map.of()));
+        // As a plain bundle, for the answer is read as what was sent.
+        IParser parser = fhir.newJsonParser();
+        Bundle plain = parser.parseResource(Bundle.class, parser.encodeResourceToString(bundle));
+        Bundle answer = mobile.transaction().withBundle(plain).execute();
         Steps.same(bundle.getEntry().size(), answer.getEntry().size());
         Steps.check(answer.getEntry().stream().allMatch(each -> each.getResponse().getStatus().startsWith("201")),
-            fhir.newJsonParser().encodeResourceToString(answer));
-        answer.getMeta().addProfile(MhdProfile.ITI65_PROVIDE_DOCUMENT_BUNDLE_RESPONSE_PROFILE);
-        isValid(answer);
+            parser.encodeResourceToString(answer));
+        of(answer, MhdProfile.ITI65_PROVIDE_DOCUMENT_BUNDLE_RESPONSE_PROFILE);
     }
 
     private void isInTheRegistry() throws Exception {
@@ -106,7 +112,7 @@ public final class Mobile {
     }
 
     private void listsSets() {
-        Bundle found = search("List", "code=submissionset&status=current");
+        Bundle found = search("List", "code=submissionset&status=current&identifier=urn:oid:" + group);
         Steps.same(1, found.getEntry().size());
         ListResource set = (ListResource) found.getEntryFirstRep().getResource();
         Steps.same(1, set.getEntry().size());
@@ -144,17 +150,27 @@ public final class Mobile {
 
     private void of(Resource found, String profile) {
         Resource copy = found.copy();
-        copy.getMeta().setProfile(List.of());
+        copy.getMeta().getProfile().clear();
         copy.getMeta().addProfile(profile);
         isValid(copy);
     }
 
     private void isValid(Resource found) {
-        new MhdValidator(fhir).validateResponse(found, Map.of());
+        judged(() -> new MhdValidator(fhir).validateResponse(found, Map.of()));
+    }
+
+    private void judged(Runnable validation) {
+        try {
+            validation.run();
+        } catch (BaseServerResponseException each) {
+            throw new AssertionError(((OperationOutcome) each.getOperationOutcome()).getIssue().stream()
+                .filter(issue -> issue.getSeverity().ordinal() <= IssueSeverity.ERROR.ordinal())
+                .map(issue -> issue.getDiagnostics() + " at " + issue.getLocation()).toList().toString());
+        }
     }
 
     private ComprehensiveProvideDocumentBundle bundle() throws Exception {
-        unique = submissions.submissionSet().getUniqueId().replace("2.25.", "2.25.1");
+        unique = submissions.submissionSet().getUniqueId();
         String set = "urn:uuid:" + UUID.randomUUID();
         String document = "urn:uuid:" + UUID.randomUUID();
         String binary = "urn:uuid:" + UUID.randomUUID();
@@ -166,7 +182,8 @@ public final class Mobile {
 
     private ComprehensiveSubmissionSetList set(String document) throws Exception {
         ComprehensiveSubmissionSetList set = new ComprehensiveSubmissionSetList();
-        set.setSubmissionSetUniqueIdIdentifier(new Oid(submissions.submissionSet().getUniqueId()));
+        group = submissions.submissionSet().getUniqueId();
+        set.setSubmissionSetUniqueIdIdentifier(new Oid(group));
         set.setSourceId(new Oid("1.2.826.0.1.3680043.9.7777.1"));
         set.addDesignationType(concept(LOINC, "18748-4"));
         set.setSubject(new Reference("Patient/" + patient));

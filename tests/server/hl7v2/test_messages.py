@@ -15,6 +15,7 @@ from server.hl7v2.listening import _read
 from server.hl7v2.messages import Unreadable, head_of, part, read_message, repetitions
 from server.hl7v2.patient_feed import described, groups, numbers
 from server.mpi.identity import Identifier
+from server.mpi.identity_feed import birth_date
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 A01 = (
@@ -121,3 +122,14 @@ def test_mutations_are_read_or_refused(changes: list[tuple[int, int, bytes]]) ->
             [part(each, 9, 9) for each in repetitions(patient, 99)]
     except Unreadable:
         pass
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("19700131", "1970-01-31"), ("197001", "1970-01"), ("1970", "1970"), ("19700000", "1970"),
+        ("19700200", "1970-02"), ("19700230", "1970-02"), ("197013", "1970"), ("00000000", ""), ("", ""), ("none", ""),
+    ],
+)  # fmt: skip
+def test_of_a_birth_date_as_much_is_kept_as_is_one(told: str, meant: str) -> None:
+    assert birth_date(told) == meant

@@ -38,8 +38,9 @@ def test_a_merge_says_who_stays_and_who_goes() -> None:
         "address": [{"line": ["Road 1"], "city": "Beijing"}],
     }
     answer = etree.fromstring(acknowledgement(read_envelope(message), "20260101", "CE", "204", "a < b"))
-    ids = {each.getparent().getparent().tag: each.get("root") for each in answer.iter(f"{{{V3}}}id")}  # type: ignore[union-attr]
-    assert ids[f"{{{V3}}}receiver"] == "1.9"
+    receiver = answer.find(f"{{{V3}}}receiver/{{{V3}}}device/{{{V3}}}id")
+    assert receiver is not None
+    assert receiver.get("root") == "1.9"
     assert answer.find(f".//{{{V3}}}targetMessage/{{{V3}}}id").get("extension") == "m&1"  # type: ignore[union-attr]
     assert answer.findtext(f".//{{{V3}}}acknowledgementDetail/{{{V3}}}text") == "a < b"
 

@@ -61,6 +61,34 @@ def test_without_a_number_only_everything_together_is_certain() -> None:
     assert score(someone(), someone()).grade is Grade.PROBABLE
 
 
+@pytest.mark.parametrize("number", ["0", "0000", " Unknown ", "--", "99999999", "无", "０００", "N/A"])
+def test_what_is_written_for_want_of_a_number_is_none(number: str) -> None:
+    assert not traits(numbered(("urn:x", number))).numbers
+    assert judge(someone(**numbered(("urn:x", number))), someone(**numbered(("urn:x", number)))).verdict is Verdict.OPEN
+
+
+@pytest.mark.parametrize("number", ["7", "111", "A0", "1000", "P-0001"])
+def test_short_and_round_numbers_are_numbers(number: str) -> None:
+    assert traits(numbered(("urn:x", number))).numbers
+
+
+@pytest.mark.parametrize(
+    ("born", "sex", "verdict"),
+    [
+        ("1949-12-31", "female", Verdict.SAME),
+        ("1949", "", Verdict.SAME),
+        ("2026-11-01", "female", Verdict.REVIEW),
+        ("1949-12-31", "male", Verdict.REVIEW),
+    ],
+)
+def test_a_citizen_number_joins_those_alone_whose_it_may_be(born: str, sex: str, verdict: Verdict) -> None:
+    number = ("urn:oid:2.16.156.10011.1.3", ZHANG)
+    record = someone(born=born, sex=sex, **numbered(number))
+    assert judge(record, record).verdict is verdict
+    both = someone(born=born, sex=sex, **numbered(number, ("urn:x", "7")))
+    assert judge(both, both).verdict is Verdict.SAME
+
+
 def test_one_number_is_one_person_unless_something_denies_it() -> None:
     born = {"born": "1949-12-31", "sex": "female"}
     mine, old = (numbered(("urn:oid:2.16.156.10011.1.3", text)) for text in (ZHANG, ZHANG[:6] + ZHANG[8:17]))

@@ -52,6 +52,23 @@ def last(place: Audited, count: int = 1) -> list[Event]:
     return place.journal()[-count:]
 
 
+def test_a_source_feeds_and_a_consumer_asks_who_is_who(place: Audited, radiologist: str) -> None:
+    named = {"resourceType": "Patient", "identifier": [{"system": "urn:oid:1.2.9", "value": "7"}]}
+    kind = {"content_type": "application/fhir+json"}
+    fed = place.ask(
+        "PUT", "/fhir/Patient?identifier=urn:oid:1.2.9%7C7", radiologist, json.dumps(named).encode(), **kind
+    )
+    assert fed.status == 201, fed.body
+    patient = f"Patient/{fed.json['id']}"
+    assert [(each.code, each.subtype, each.patient) for each in last(place)] == [("110110", "ITI-104", patient)]
+    place.ask("GET", "/fhir/Patient/$ihe-pix?sourceIdentifier=urn:oid:1.2.9%7C7", radiologist)
+    assert [(each.code, each.subtype, each.patient) for each in last(place)] == [("110112", "ITI-83", patient)]
+    seeks = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": named}]}
+    found = place.ask("POST", "/fhir/Patient/$match", radiologist, json.dumps(seeks).encode(), **kind)
+    assert found.json["total"] == 1
+    assert [(each.subtype, each.patient) for each in last(place)] == [("ITI-119", patient)]
+
+
 def test_a_create_a_read_and_a_search_of_a_patients_data(place: Audited, radiologist: str, patient: str) -> None:
     made = place.create(condition(patient), radiologist)
     [event] = last(place)

@@ -147,7 +147,7 @@ def open_gateway(
     queries = Queries(world.shelf, world.index, visibility, OURS)
     rows = GatewayRows(
         CrossQueries(OURS, known, asking, rights, queries, offload),
-        CrossRetrieval(OURS.home, known, asking, rights, Retrievals(world.blobs)),
+        CrossRetrieval(OURS.home, known, asking, rights, Retrievals(world.blobs, offload)),
         replace(world.documents, community=OURS),
         ImagingSource(world.retriever, _staging(world), OURS.imaging_source, OURS.home),
     )

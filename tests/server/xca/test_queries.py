@@ -10,6 +10,7 @@ import httpx
 import pytest
 from lxml import etree
 
+from server.audit.dicom_message import messages
 from server.kernel.context import INTERACTIONS, Actor, Context, Grant
 from server.xds.vocabulary import FAILURE, QUERY, RIM
 from tests.contract.asserted_world import asker, find_documents, unique_ids
@@ -17,6 +18,7 @@ from tests.contract.imaging_world import SERVER_CONTEXT
 from tests.data.assertions import AUDIENCE, WSSE
 from tests.data.soap_messages import envelope
 from tests.data.xds_objects import document, folder
+from tests.server.audit.recording import NODE
 from tests.server.xca.gateway_world import (
     EAST,
     OURS,
@@ -174,6 +176,7 @@ def test_every_question_is_in_the_trail_with_how_it_ended(gateway: Gateway) -> N
         ("ITI-38", "E", 0, EAST.id), ("ITI-38", "E", 8, WEST.id),
     ]  # fmt: skip
     assert IN_WEST.replace("&", "&amp;") in events[1].query
+    assert EAST.id.encode() in messages(events[0], NODE)[0]
 
 
 HOSTILE = {

@@ -287,6 +287,23 @@ def test_any_entry_is_valid_r4_and_comes_back(knowledge: Knowledge, entry: Docum
     assert back(made) == entry
 
 
+@pytest.mark.parametrize(
+    ("start", "stop", "told"),
+    [
+        ("20260301", "202603011015", ("2026-03-01", "2026-03-01")),
+        ("2026", "202603", ("2026", "2026")),
+        ("202603010930", "202603011015", ("2026-03-01T09:30:00Z", "2026-03-01T10:15:00Z")),
+        ("202603010930", "20260301", ("2026-03-01T09:30:00Z", None)),
+    ],
+)
+def test_a_period_never_ends_where_it_cannot_be_told_from_its_start(
+    start: str, stop: str, told: tuple[str, str | None]
+) -> None:
+    made = document_reference(replace(ENTRY, service_start_time=start, service_stop_time=stop), "Patient/3", URL)
+    period = made["context"]["period"]
+    assert (period["start"], period.get("end")) == told
+
+
 odd = st.text(max_size=8)
 strange = st.builds(
     DocumentEntry,

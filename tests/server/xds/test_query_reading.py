@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from server.kernel.problem import Problem
-from server.xds.ebxml_reading import AdhocQuery
+from server.xds.ebxml_reading import MOST_VALUES, AdhocQuery
 from server.xds.errors import errors_of
 from server.xds.metadata import Slot
-from server.xds.query_parameters import MOST_VALUES
+from server.xds.query_parameters import MOST_PATTERNS
 from server.xds.query_reading import read_query
 from server.xds.stored_queries import (
     FindDocuments,
@@ -192,6 +192,15 @@ def test_the_number_of_values_is_bounded() -> None:
     assert isinstance(query, GetDocuments)
     assert len(query.documents.unique_ids) == MOST_VALUES
     assert refusal(QueryId.GET_DOCUMENTS, ("$XDSDocumentEntryUniqueId", f"({ids})", "('1.3')"))[0] == "XDSRegistryError"
+
+
+def test_the_number_of_patterns_is_bounded() -> None:
+    def asked(count: int) -> tuple[str, str]:
+        patterns = ",".join(f"'%{number}%'" for number in range(count))
+        return "$XDSDocumentEntryAuthorPerson", f"({patterns})"
+
+    assert isinstance(read(QueryId.FIND_DOCUMENTS, *FIND, asked(MOST_PATTERNS)), FindDocuments)
+    assert refusal(QueryId.FIND_DOCUMENTS, *FIND, asked(MOST_PATTERNS + 1))[0] == "XDSRegistryError"
 
 
 def test_hostile_quotes_are_read_in_no_time() -> None:
