@@ -17,6 +17,8 @@ from server.settings import Settings
 from server.xds.reindexing import RegistryReindexer
 
 DONE, NOT_DONE, WRONG_TYPE = 0, 1, 2
+_DERIVED = {"DocumentReference", "List"}
+"""What the objects of the document registry are decided about by."""
 
 
 def reindex(settings: Settings, types: Sequence[str]) -> int:
@@ -42,7 +44,8 @@ async def _reindex(settings: Settings, types: Sequence[str], console: Console) -
         parameters = fhir.knowledge.parameters
         reindexer = Reindexer(services.stores.records, parameters, fhir.repository.writing.keys, services.offload)
         # Before the resources: what these leave behind says that everything has its keys.
-        objects = await RegistryReindexer(services.documents.queries.shelf, fhir.repository.writing.keys).run()
+        registry = RegistryReindexer(services.documents.queries.shelf, fhir.repository.writing.keys)
+        objects = await registry.run() if not types or _DERIVED & set(types) else 0
         with bar:
             task = bar.add_task("waiting for servers", total=None)
             async for last in reindexer.run(types):

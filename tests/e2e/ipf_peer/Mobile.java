@@ -53,6 +53,7 @@ public final class Mobile {
 
     private Mobile(Client xds, String base, String patient, Identifiable number) {
         fhir.getRestfulClientFactory().setServerValidationMode(ServerValidationModeEnum.NEVER);
+        fhir.setParserErrorHandler(new ca.uhn.fhir.parser.StrictErrorHandler());
         fhir.getRestfulClientFactory().setSocketTimeout(60_000);
         this.mobile = fhir.newRestfulGenericClient(base);
         this.xds = xds;
