@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from server.audit.writes import Deed, Writes
@@ -28,7 +28,6 @@ from server.xds.derived import Kept
 from server.xds.ebxml_writing import write_object
 from server.xds.errors import ErrorCode, refused
 from server.xds.keys import bare, collection_of, keys_of
-from server.xds.list_labels import shared_labels
 from server.xds.metadata import DocumentEntry, RegistryObject
 from server.xds.stored import Shelf
 from storage.errors import VersionConflict
@@ -100,9 +99,12 @@ class Committer:
     async def commit(self, context: Context, change: Change) -> None:
         """`Overtaken` when an expectation of its records failed."""
         offload = self.repository.offload
-        change = replace(change, kept=await self._labelled(change.kept))
-        weight = len(change.kept) + len(change.gone)
-        drafts = _drafted(change, self.base) if weight <= _FEW else await offload.cpu(_drafted, change, self.base)
+        held, weight = await self._held(change.kept), len(change.kept) + len(change.gone)
+        drafts = (
+            _drafted(change, self.base, held)
+            if weight <= _FEW
+            else await offload.cpu(_drafted, change, self.base, held)
+        )
         once = _Once(self, context, change, drafts)
         own = Context(ACTOR, context.request_id, peer=context.peer)
         try:
@@ -112,20 +114,14 @@ class Committer:
         except Problem as problem:
             raise _told(problem) from problem
 
-    async def _labelled(self, kept: Sequence[Kept]) -> tuple[Kept, ...]:
-        """Submission sets and folders labelled as what they hold."""
-        entries = {derived.reference(each.object): each.object for each in kept if each.patient}
-        held = {name for each in kept for name in each.members}
-        others = [name.partition("/")[2] for name in held - entries.keys() if name.startswith("DocumentReference/")]
-        found = await Shelf(self.records, self.repository.offload).documents(others)
-        entries |= {derived.reference(each.object): each.object for each in found.values()}
-        documents = {name: each for name, each in entries.items() if isinstance(each, DocumentEntry)}
-        return tuple(
-            replace(each, labels=shared_labels(documents[name] for name in each.members if name in documents))
-            if each.members
-            else each
-            for each in kept
-        )
+    async def _held(self, kept: Sequence[Kept]) -> dict[str, DocumentEntry]:
+        """What submission sets and folders hold, by reference."""
+        changed = [each.object for each in kept if isinstance(each.object, DocumentEntry)]
+        found = {derived.reference(each): each for each in changed}
+        wanted = {name for each in kept for name in each.members} - found.keys()
+        others = [name.partition("/")[2] for name in wanted if name.startswith("DocumentReference/")]
+        stored = await Shelf(self.records, self.repository.offload).documents(others)
+        return found | {derived.reference(each.object): each.object for each in stored.values()}
 
     async def _consents(self, context: Context, change: Change, first: int) -> list[Entry]:
         """What documents of this change say as consents, as far as its sender may speak of these; numbered on."""
@@ -191,9 +187,9 @@ class _Once:
             raise Problem(Kind.FORBIDDEN, "This may not be registered by who sent it.")
 
 
-def _drafted(change: Change, base: str) -> list[_Draft]:
+def _drafted(change: Change, base: str, held: Mapping[str, DocumentEntry]) -> list[_Draft]:
     return [
-        _Draft(each, write_object(each.object), keys_of(each.object, each.patient), derived.resource(each, base))
+        _Draft(each, write_object(each.object), keys_of(each.object, each.patient), derived.resource(each, base, held))
         for each in change.kept
     ]
 

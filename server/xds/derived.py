@@ -10,6 +10,7 @@ from server.fhir.bundle.entries import Entry
 from server.fhir.json_form import Resource
 from server.xds.document_reference import document_reference
 from server.xds.keys import bare
+from server.xds.list_labels import shared_labels
 from server.xds.lists import folder_list, submission_list
 from server.xds.metadata import Association, Code, DocumentEntry, Folder, RegistryObject, SubmissionSet
 
@@ -27,8 +28,6 @@ class Kept:
     """Of a document: those that begin there."""
     members: tuple[str, ...] = ()
     """Of a submission set or folder: `DocumentReference/<id>`, `List/<id>`."""
-    labels: tuple[Code, ...] = ()
-    """Of a submission set or folder: what they have in common."""
 
     @property
     def is_new(self) -> bool:
@@ -52,19 +51,23 @@ def reference(obj: RegistryObject) -> str:
     return f"{resource_type(obj)}/{bare(obj.id)}"
 
 
-def resource(kept: Kept, base: str) -> Resource | None:
-    """`base`: URL of the FHIR service, where the document can be read as a Binary."""
+def resource(kept: Kept, base: str, held: Mapping[str, DocumentEntry]) -> Resource | None:
+    """`base`: URL of the FHIR service, where the document can be read as a Binary; `held`: documents by reference."""
     match kept.object:
         case DocumentEntry() as entry:
             return document_reference(entry, kept.patient, f"{base}/Binary/{bare(entry.id)}", kept.relations)
         case SubmissionSet() as submission_set:
-            return submission_list(submission_set, kept.patient, kept.members, kept.labels)
+            return submission_list(submission_set, kept.patient, kept.members, _labels(kept, held))
         case Folder() as folder:
-            return folder_list(folder, kept.patient, kept.members, kept.labels)
+            return folder_list(folder, kept.patient, kept.members, _labels(kept, held))
         case Association():
             return None
         case _:
             assert_never(kept.object)
+
+
+def _labels(kept: Kept, held: Mapping[str, DocumentEntry]) -> tuple[Code, ...]:
+    return shared_labels(held[each] for each in kept.members if each in held)
 
 
 def put(number: int, made: Resource) -> Entry:

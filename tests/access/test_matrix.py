@@ -23,8 +23,8 @@ What looks odd there and stands:
   answered without its content. Patients and their proxies record observations and images of their own.
 - The recorder sees who the patients are, and consents, whatever these say. Administrators see subscriptions, whose
   criteria may name a patient.
-- Over SOAP nothing is refused for want of a right: what may not be seen is not there, so who may see no documents at all
-  is answered as if there were none. What is asked for by an id is told again in the error that it is not known.
+- Over SOAP nothing is refused for want of a right: what may not be seen is not there, so who may see no documents is
+  answered as if there were none. What is asked for by an id is told again in the error that it is not known.
 """
 
 from __future__ import annotations

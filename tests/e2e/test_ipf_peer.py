@@ -1,6 +1,7 @@
 """IPF, another maker's platform in Java, against the running server: source, consumer, administrator and gateway.
 
-What it sends and receives goes through its own validators of each transaction; its documents travel as MTOM.
+What it sends and receives goes through its own validators of each transaction; its documents travel as MTOM. Over FHIR
+(MHD), the implementation guide's profiles are held against every answer.
 """
 
 from __future__ import annotations
@@ -52,6 +53,14 @@ STEPS = [
     "RAD-75 retrieves an image across",
     "ITI-62 and ITI-86 remove",
 ]
+MOBILE_STEPS = [
+    "ITI-65 publishes a document",
+    "ITI-18 and ITI-43 give what was published",
+    "ITI-67 finds it, of the profile",
+    "ITI-68 reads it",
+    "ITI-66 finds its submission set, of the profile",
+    "ITI-67 finds what ITI-41 provided, of the profile",
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,30 +78,43 @@ def server(new_place: Callable[[], Place]) -> Iterator[Server]:
         yield each
 
 
-def test_ipf_can_do_all_it_offers(peer: Path, server: Server) -> None:
-    file = Path(str(get_testdata_file("CT_small.dcm")))
+def test_it_can_do_all_it_offers_over_soap(peer: Path, server: Server) -> None:
+    image, _, number = _examined(server, "CT_small.dcm")
+    uids = (image.StudyInstanceUID, image.SeriesInstanceUID, image.SOPInstanceUID, ExplicitVRLittleEndian)
+    assert _told(peer, "Peer", f"127.0.0.1:{server.port}", COMMUNITY, number, *uids) == STEPS
+
+
+def test_it_can_do_all_it_offers_over_fhir(peer: Path, server: Server) -> None:
+    _, patient, number = _examined(server, "MR_small.dcm")
+    assert _told(peer, "Mobile", f"127.0.0.1:{server.port}", patient, number) == MOBILE_STEPS
+
+
+def _told(peer: Path, program: str, *arguments: str) -> list[str]:
+    """The steps that ended as they should."""
+    path = f"target/classes:{(peer / 'target/classpath').read_text().strip()}"
+    told = run("java", "-cp", path, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", program, *arguments, folder=peer)
+    assert "not ok" not in told, told[-8000:]
+    return [line.removeprefix("ok ") for line in told.splitlines()]
+
+
+def _examined(server: Server, name: str) -> tuple[pydicom.Dataset, str, str]:
+    """A sample image once its manifest is published: the image, its patient's id here, and the patient as XDS says."""
+    file = Path(str(get_testdata_file(name)))
     image = pydicom.dcmread(file, stop_before_pixels=True)
     assert stored(store(server, file.read_bytes())) == {image.SOPInstanceUID}
-    number = eventually(lambda: _numbers(server))[0]
-    eventually(lambda: _found(server, "DocumentReference?format=1.2.840.10008.5.1.4.1.1.88.59"))
-    told = run(
-        "java",
-        "-cp",
-        f"target/classes:{(peer / 'target/classpath').read_text().strip()}",
-        "Peer",
-        f"127.0.0.1:{server.port}",
-        COMMUNITY,
-        f"{number}^^^&{AUTHORITY}&ISO",
-        *(image.StudyInstanceUID, image.SeriesInstanceUID, image.SOPInstanceUID, ExplicitVRLittleEndian),
-        folder=peer,
-    )
-    assert told.splitlines() == [f"ok {each}" for each in STEPS], told[-4000:]
+    patient, number = eventually(lambda: _numbered(server, image.PatientID))[0]
+    eventually(lambda: _found(server, f"DocumentReference?patient={patient}&format=1.2.840.10008.5.1.4.1.1.88.59"))
+    return image, patient, f"{number}^^^&{AUTHORITY}&ISO"
 
 
-def _numbers(server: Server) -> list[str]:
-    """Master numbers of the patients there."""
-    identifiers = [each for patient in _found(server, "Patient") for each in patient.get("identifier", ())]
-    return [each["value"] for each in identifiers if each.get("system") == f"urn:oid:{AUTHORITY}"]
+def _numbered(server: Server, local: str) -> list[tuple[str, str]]:
+    """Id and master number of the patient whom the images call so, once there is a number."""
+    return [
+        (patient["id"], each["value"])
+        for patient in _found(server, f"Patient?identifier={local}")
+        for each in patient["identifier"]
+        if each.get("system") == f"urn:oid:{AUTHORITY}"
+    ]
 
 
 def _found(server: Server, search: str) -> list[dict[str, Any]]:

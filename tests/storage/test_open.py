@@ -69,6 +69,20 @@ async def find(stores: Stores) -> None:
     assert len(await stores.records.get("refs", ["one"])) == 1
 
 
+def test_marks_outlive_a_run_and_leave_the_records_as_old_as_they_were(tmp_path: Path) -> None:
+    async def mark(stores: Stores) -> None:
+        before = await stores.records.revision()
+        await stores.marks.commit([Put("used", "one", b"-", expected=0)])
+        assert await stores.records.revision() == before
+        assert await stores.records.get("used", ["one"]) == []
+
+    async def find_mark(stores: Stores) -> None:
+        assert len(await stores.marks.get("used", ["one"])) == 1
+
+    with_stores(tmp_path, mark)
+    with_stores(tmp_path, find_mark)
+
+
 @pytest.mark.parametrize("encryption", ["aes-256-gcm", "sm4-gcm", "off"])
 def test_what_one_run_keeps_the_next_one_finds(tmp_path: Path, encryption: str) -> None:
     with_stores(tmp_path, keep, encryption=encryption)
