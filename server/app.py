@@ -127,7 +127,7 @@ def surfaces_of(services: Services, settings: Settings) -> dict[str, SurfaceAppl
     if settings.auth != "off":
         found[OAUTH] = oauth_surface(services, settings)
     door = services.soap_door()
-    for surface in (services.documents.xds(door), services.documents.xca(door)):
+    for surface in (services.messaging.xds(door), services.messaging.xca(door)):
         found["/" + surface.name] = soap_surface(surface, door, services, settings)
     return found
 

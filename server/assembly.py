@@ -26,7 +26,7 @@ from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.consenting import open_access
 from server.dicomweb.surface import DicomWeb
-from server.documents import Documents, document_rules, open_documents, soap_door
+from server.documents import Documents, document_rules, open_documents
 from server.fhir.access_marker import follow_access_keys
 from server.fhir.audit_events import AuditProjection
 from server.fhir.export.exports import Exports
@@ -49,6 +49,7 @@ from server.kernel.clock import Clock
 from server.kernel.context import LOCAL_ACTOR
 from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
+from server.messaging import Messaging, open_messaging, soap_door
 from server.oauth.door import SmartDoor
 from server.oauth.surface import OAuth
 from server.settings import Settings
@@ -76,6 +77,7 @@ class Services:
     exports: Exports
     bridge: Worker
     documents: Documents
+    messaging: Messaging
     timeline: TimelineService
     ground: Groundwork
     projection: AuditProjection | None
@@ -97,7 +99,8 @@ class Services:
             "subscriptions": self.fhir.subscriptions(hosts, self._owners()).run,
             "exports": self.exports.work,
             **self.fhir.following.workers(),
-            **self.documents.workers(self.soap_door()),
+            **self.documents.workers(),
+            **self.messaging.workers(self.soap_door()),
             "access keys": lambda: follow_access_keys(self.stores.records, self.access),
             **self._guarding(),
         }
@@ -163,7 +166,7 @@ class Services:
         """Who may send messages; `None` without sign-in."""
         if isinstance(self.door, OpenDoor):
             return None
-        return soap_door(self.ground, self.access, self.documents, self.door)
+        return soap_door(self.ground, self.access, self.messaging, self.door)
 
     def oauth(self) -> OAuth:
         """The authorization server's surface over these services."""
@@ -172,7 +175,7 @@ class Services:
         return self.smart.surface(PatientPicker(self.fhir.searcher), consents)
 
     async def close(self) -> None:
-        await self.documents.lines.close()
+        await self.messaging.close()
         await self.ground.close()
 
 
@@ -212,7 +215,7 @@ async def _over(ground: Groundwork) -> Services:
     bridge = Worker(records, reconciler, clock)
     imaging = ImagingAccess(access, ImagingRecords(records))
     retriever = Retriever(records, blobs, imaging, offload)
-    documents = await open_documents(ground, community, fhir, access, imaging, retriever, writes)
+    documents = await open_documents(ground, community, fhir, access, imaging, writes)
     projection = projection_of(audit, settings, records, fhir, settings.own_url) if audit is not None else None
     return Services(
         settings=settings,
@@ -229,6 +232,7 @@ async def _over(ground: Groundwork) -> Services:
         exports=open_exports(records, blobs, access, fhir, writes),
         bridge=bridge,
         documents=documents,
+        messaging=open_messaging(ground, documents, access, retriever),
         timeline=TimelineService(fhir.repository, fhir.searcher, offload, clock, site, fhir.options.zone),
         ground=ground,
         projection=projection,

@@ -1,17 +1,13 @@
-"""Puts the regional side together: who is who, the registry and its repository, manifests, and the transactions."""
+"""Puts the regional side together: who is who, the registry and its repository, manifests and reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from server.access.consent.source import Consents
 from server.access.decision import AccessPoint
 from server.access.imaging import ImagingAccess
-from server.archive.frame_coder import FrameCoder
-from server.archive.recode import Recoder
-from server.archive.retrieve import Retriever
 from server.audit.writes import Writes
 from server.bridge.manifest_access import ManifestAccess
 from server.bridge.manifest_announcing import ManifestAnnouncements, forget_announcing
@@ -27,22 +23,8 @@ from server.fhir.operations.catalogue import Operation
 from server.fhir.services import FhirServices
 from server.fhir.writing import Rules
 from server.groundwork import Groundwork
-from server.hl7v2.listening import PatientFeed, Senders, server_tls
-from server.hl7v2.mllp import Listener
-from server.http.client_certificate import ClientCertificates
-from server.ihe.directory import RecordedDirectory
-from server.ihe.door import SoapDoor
-from server.ihe.identity_feed import IdentityFeedRows
-from server.ihe.imaging import ImagingSource
-from server.ihe.imaging_request import MOST_IMAGES
-from server.ihe.imaging_staging import Staging
-from server.ihe.initiating import GatewayRows
-from server.ihe.registry import RegistryRows
-from server.ihe.repository import RepositoryRows
-from server.ihe.spoken import Spoken
 from server.kernel import supervision
 from server.kernel.clock import Clock
-from server.kernel.hosts import Hosts
 from server.mpi.blocking import BlockRules
 from server.mpi.following import Following
 from server.mpi.identity_feed import IdentityFeed
@@ -54,25 +36,7 @@ from server.mpi.master_index import MasterIndex
 from server.mpi.match_operation import MatchOperation
 from server.mpi.pix_operation import PixOperation
 from server.mpi.regional_index import RegionalIndex
-from server.oauth.door import SmartDoor
 from server.settings import Settings
-from server.smart.recording import Unrecorded
-from server.soap.message import Transaction
-from server.soap.reading import MessageLimits
-from server.soap.replying import Replies
-from server.soap.surface import AsEntered, Identify, SoapSurface
-from server.trust.assertions import Assertions
-from server.trust.conditions import Own
-from server.trust.nodes import Nodes
-from server.trust.store import TrustStore
-from server.trust.sweeping import TrustSweeper
-from server.xca.answers import Retrievals
-from server.xca.asking import Asking
-from server.xca.lines import Certificate, Lines
-from server.xca.neighbour import Neighbours
-from server.xca.querying import CrossQueries
-from server.xca.retrieving import CrossRetrieval
-from server.xca.rights import Rights
 from server.xds.binaries import Documents as Binaries
 from server.xds.code_sets import load_code_sets
 from server.xds.committing import Committer
@@ -112,23 +76,14 @@ class Documents:
     updates: Updates
     removals: Removals
     removal: DocumentRemoval
-    imaging: ImagingSource
     binaries: Binaries
     provide: ProvideBundles
-    replies: Replies
-    gateway: GatewayRows
-    lines: Lines
-    trust: TrustStore
     clock: Clock
 
-    def workers(self, door: SoapDoor | None = None) -> Mapping[str, supervision.Worker]:
-        """`door`: who may send messages; `None` without sign-in."""
-        trust = TrustSweeper(self.trust, self.clock)
-        found = {"master index": self.master.run, "replies": self.replies.run, "trust": trust.run}
+    def workers(self) -> Mapping[str, supervision.Worker]:
+        found = {"master index": self.master.run}
         if self.settings.manifests == "on":
             found["manifests"] = self.manifests().run
-        if self.settings.mllp_port:
-            found["mllp"] = lambda: self.listener(door).run()
         if self.settings.reports == "on":
             found["reports"] = self.reports().run
         return found
@@ -169,16 +124,6 @@ class Documents:
         )
         return ManifestWorker(records, manifests, self.clock)
 
-    def listener(self, door: SoapDoor | None) -> Listener:
-        """HL7 version 2 messages of identity sources; all worker processes listen on one port."""
-        settings, senders, tls = self.settings, None, None
-        if door is not None:
-            senders = Senders(door.nodes, door.step)
-        if settings.tls_certificate and settings.tls_client_authorities:
-            tls = server_tls(settings.tls_certificate, settings.tls_key, settings.tls_client_authorities)
-        feed = PatientFeed(self.feed(), self.repository.contents.offload, self.clock, senders)
-        return Listener(settings.host, settings.mllp_port, feed.answer, tls, settings.workers > 1)
-
     def feed(self) -> IdentityFeed:
         return IdentityFeed(self.master, self.institutions)
 
@@ -204,52 +149,6 @@ class Documents:
             documents=StudyDocuments(self.queries.shelf, self.queries.visibility),
         )
 
-    def xds(self, identify: Identify | None = None) -> SoapSurface:
-        """Registry, repository and imaging source of this community."""
-        registry, repository = self._rows()
-        return self._surface(
-            "xds",
-            {
-                "/registry": (*registry.transactions(), *IdentityFeedRows(self.feed(), self.clock).transactions()),
-                "/repository": repository.transactions(),
-                "/imaging": self.imaging.transactions(),
-            },
-            identify,
-        )
-
-    def xca(self, identify: Identify | None = None) -> SoapSurface:
-        """The gateway other communities ask, and the one that asks them for those here."""
-        registry, repository = self._rows()
-        return self._surface(
-            "xca",
-            {
-                "/query": registry.gateway(),
-                "/retrieve": repository.gateway(),
-                "/imaging": self.imaging.gateway(),
-                **{f"/gateway{path}": rows for path, rows in self.gateway.rows().items()},
-            },
-            identify,
-        )
-
-    def _rows(self) -> tuple[RegistryRows, RepositoryRows]:
-        offload = self.repository.contents.offload
-        return (
-            RegistryRows(self.registry, self.queries, self.updates, self.removals, offload),
-            RepositoryRows(self.repository, self.removal, offload),
-        )
-
-    def _surface(self, name: str, rows: Mapping[str, Sequence[Transaction]], identify: Identify | None) -> SoapSurface:
-        contents = self.repository.contents
-        return SoapSurface(
-            name=name,
-            rows=rows,
-            blobs=contents.blobs,
-            offload=contents.offload,
-            identify=identify or AsEntered(),
-            limits=MessageLimits(self.settings.max_submission, self.settings.max_document),
-            replies=self.replies,
-        )
-
 
 async def document_rules(
     records: Records, community: Community, clock: Clock, *, has_manifests: bool
@@ -268,7 +167,6 @@ async def open_documents(
     fhir: FhirServices,
     access: AccessPoint,
     imaging: ImagingAccess,
-    retriever: Retriever,
     writes: Writes,
 ) -> Documents:
     settings, clock, offload = ground.settings, ground.clock, ground.offload
@@ -289,12 +187,9 @@ async def open_documents(
     shelf, contents = Shelf(records, offload), Contents(records, blobs, offload)
     checks = dict.fromkeys(FORMATS, ForeignManifests(blobs, offload))
     repository = Repository(records, contents, registry, visibility, community, checks)
-    staging = Staging(blobs, Recoder(FrameCoder(retriever, settings.max_pixels)))
-    images = ImagingSource(retriever, staging, community.imaging_source, community.home)
     queries = Queries(
         shelf, master, visibility, community, settings.document_limit, settings.unknown_patients == "error"
     )
-    lines = _lines(ground)
     key = await open_index_key(records, settings.index_key, offload)
     return Documents(
         settings=settings,
@@ -308,40 +203,9 @@ async def open_documents(
         updates=Updates(registry),
         removals=Removals(registry),
         removal=DocumentRemoval(records, contents, visibility, access, community, writes),
-        imaging=images,
         binaries=Binaries(repository, fhir.repository),
         provide=_provide(fhir, repository, master, clock, settings.unlabelled),
-        replies=Replies(Hosts.parse(settings.reply_hosts)),
-        gateway=_gateway(ground, lines, queries, repository, images, Rights(records, access, master)),
-        lines=lines,
-        trust=TrustStore(records, ground.stores.marks),
         clock=clock,
-    )
-
-
-def _lines(ground: Groundwork) -> Lines:
-    settings = ground.settings
-    return Lines(
-        ground.stores.blobs,
-        ground.offload,
-        MessageLimits(settings.max_submission, settings.max_document, MOST_IMAGES),
-        Certificate(settings.tls_certificate, settings.tls_key),
-    )
-
-
-def _gateway(
-    ground: Groundwork, lines: Lines, queries: Queries, repository: Repository, images: ImagingSource, rights: Rights
-) -> GatewayRows:
-    """What asks other communities."""
-    recorder = ground.audit.recorder if ground.audit is not None else Unrecorded()
-    asking = Asking(lines, recorder, ground.clock, ground.settings.community_seconds)
-    community = repository.community
-    neighbours = Neighbours(ground.stores.records, community.home)
-    return GatewayRows(
-        CrossQueries(community, neighbours, asking, rights, queries, ground.offload),
-        CrossRetrieval(community.home, neighbours, asking, rights, Retrievals(ground.stores.blobs, ground.offload)),
-        repository,
-        images,
     )
 
 
@@ -356,22 +220,4 @@ def _provide(
         clock=clock,
         bases=Bases.of(fhir.options.bases),
         unlabelled=unlabelled,
-    )
-
-
-def soap_door(ground: Groundwork, access: AccessPoint, documents: Documents, tokens: SmartDoor) -> SoapDoor | None:
-    """Who may send messages; `None` without sign-in."""
-    if ground.audit is None or not isinstance(access.consents, Consents):
-        return None
-    settings, records, clock = ground.settings, ground.stores.records, ground.clock
-    store = documents.trust
-    assertions = Assertions(store, clock, ground.offload, Own(settings.own_url, documents.community.home))
-    directory = RecordedDirectory(records, documents.master)
-    return SoapDoor(
-        tokens=tokens,
-        step=tokens.step,
-        nodes=Nodes(store, clock),
-        certificates=ClientCertificates.behind(settings.proxies),
-        spoken=Spoken(assertions, directory, access.consents, ground.audit.recorder, clock),
-        clock=clock,
     )

@@ -152,7 +152,7 @@ async def _written(settings: Settings) -> dict[str, str]:
             "access.md": access(services.oauth().endpoints(), (("FHIR", records), ("DICOMweb", images))),
             "dicomweb.md": dicomweb(images),
             "fhir.md": fhir(records, rest.catalogue, rest.registry()),
-            "ihe.md": ihe((services.documents.xds(), services.documents.xca()), rest.catalogue),
+            "ihe.md": ihe((services.messaging.xds(), services.messaging.xca()), rest.catalogue),
         }
     finally:
         await services.close()

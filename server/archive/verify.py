@@ -1,7 +1,7 @@
 """Checks that what was acknowledged is still there: every file against its digest, the index against the files.
 
 The archive may be in use meanwhile. Whatever looks wrong is therefore read once more before it is told, and a file that
-no record names counts only when it is older than an hour: younger ones may be on their way in.
+no record names counts only when it is older than a day: younger ones may be on their way in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from storage.ports import BlobRef
 from storage.query import EVERYTHING
 
 _AT_ONCE = 4
-_GRACE = timedelta(hours=1)
+_GRACE = timedelta(days=1)
+"""Long documents take long to arrive, and the first of several waits for the last."""
 
 
 @dataclass(frozen=True, slots=True)

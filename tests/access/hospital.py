@@ -180,7 +180,7 @@ async def _open(hospital: Hospital) -> None:
     door = TokenDoor()
     common: dict[str, Any] = {"door": door, "cors": Cors.parse(""), "offload": offload, "base_url": settings.base_url}
     rest, web, oauth = services.fhir_rest(), services.dicomweb(), services.oauth()
-    xds, xca = services.documents.xds(), services.documents.xca()
+    xds, xca = services.messaging.xds(), services.messaging.xca()
     hospital.servers[()] = Server(
         services,
         door,

@@ -90,7 +90,7 @@ class Matrix:
         rest, web = services.fhir_rest().endpoints(), services.dicomweb().endpoints()
         self.rows = {(f"fhir {each.name}", each.method) for each in rest}
         self.rows |= {(f"dicomweb {each.name}", each.method) for each in web}
-        for surface in (services.documents.xds(), services.documents.xca()):
+        for surface in (services.messaging.xds(), services.messaging.xca()):
             self.rows |= {(f"{surface.name} {each.name}", each.method) for each in surface.endpoints()}
         self.asks = (
             *asking.reads(), *asking.searches(), *asking.operations(rest), *asking.EXPORTS,

@@ -241,7 +241,8 @@ public final class Peer {
         FindDocumentsQuery query = findDocuments(new FindDocumentsQuery());
         QueryResponse found = across(query);
         Steps.same(4, found.getDocumentEntries().size());
-        Steps.check(found.getDocumentEntries().stream().allMatch(each -> home.equals(each.getHomeCommunityId())), "home");
+        Steps.check(found.getDocumentEntries().stream().allMatch(each -> home.equals(each.getHomeCommunityId())),
+            "home");
         GetDocumentsQuery named = new GetDocumentsQuery();
         named.setHomeCommunityId(home);
         named.setUuids(ids(entries));
@@ -318,7 +319,8 @@ public final class Peer {
         query.setFormatCodes(List.of(new Code("1.2.840.10008.5.1.4.1.1.88.59", null, "1.2.840.10008.2.6.1")));
         List<DocumentEntry> found = asked(query, QueryReturnType.LEAF_CLASS).getDocumentEntries();
         Steps.same(1, found.size());
-        Steps.check(found.get(0).getReferenceIdList().stream().anyMatch(each -> each.getId().equals(image[0])), "study");
+        Steps.check(found.get(0).getReferenceIdList().stream().anyMatch(each -> each.getId().equals(image[0])),
+            "study");
         RetrieveDocumentSet request = new RetrieveDocumentSet();
         request.addReferenceTo(found.get(0));
         RetrievedDocumentSet answer = succeeded(client.retrieve(request));

@@ -89,7 +89,7 @@ def _shorten(path: Path) -> None:
 @pytest.mark.anyio
 async def test_an_archive_that_is_whole_is_clean(tmp_path: Path) -> None:
     async with archive(tmp_path, encryption="aes-256-gcm") as services:
-        assert await findings(services, timedelta(hours=2), decode=True) == []
+        assert await findings(services, timedelta(days=2), decode=True) == []
 
 
 @pytest.mark.anyio
@@ -121,7 +121,7 @@ async def test_missing_metadata_is_found(tmp_path: Path) -> None:
 async def test_a_missing_instance_row_shows_in_counts_and_as_a_file_left_over(tmp_path: Path) -> None:
     async with archive(tmp_path) as services:
         await services.stores.records.commit([Delete(INSTANCE, UID)])
-        found = await findings(services, timedelta(hours=2))
+        found = await findings(services, timedelta(days=2))
         assert sorted(each.kind for each in found) == [
             FindingKind.COUNT_WRONG,
             FindingKind.COUNT_WRONG,
@@ -166,7 +166,7 @@ async def test_a_file_no_record_names_is_told_when_old_and_removed_on_request(tm
     async with archive(tmp_path) as services:
         (ref,) = await services.stores.blobs.put_all([b"left over"])
         assert await findings(services) == []
-        late = timedelta(hours=2)
+        late = timedelta(days=2)
         assert await findings(services, late) == [Finding(FindingKind.FILE_UNREFERENCED, ref.name)]
         named = Contents(services.stores.records, services.stores.blobs, services.offload)
         kept = await named.receive(_chunks(b"a document"))
