@@ -13,7 +13,6 @@ from typing import Any
 
 from server.fhir.index.moments import BEGINNING, END, instant_of, span_of
 from server.fhir.stored import micros_of
-from server.kernel.clock import MINUTE
 
 EARLIEST, LATEST = micros_of(datetime(1000, 1, 1, tzinfo=UTC)), micros_of(datetime(9999, 12, 31, tzinfo=UTC))
 """What a timeline reaches back and forward to: beyond lie years that a text in another zone could not name."""

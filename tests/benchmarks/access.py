@@ -6,7 +6,6 @@ refuse everything, one withholds what is restricted. A radiologist's token asks 
 
 from __future__ import annotations
 
-from server.kernel.clock import HOUR, micros
 import asyncio
 import json
 import shutil
@@ -21,6 +20,7 @@ from server.access.roles import RADIOLOGIST
 from server.assembly import Services, open_services
 from server.audit.who import Who
 from server.dicom.patient_number import local_system
+from server.kernel.clock import HOUR, micros
 from server.kernel.ids import new_token
 from server.settings import Settings
 from server.smart.digest import digest, new_secret
