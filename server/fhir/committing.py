@@ -180,8 +180,23 @@ class Committing:
         if not matches(outcome, prepared.keys):
             right.context.trail.refuse("the result is not among what this actor may write")
             raise not_storable()
+        if right.type == "Patient":
+            await self._check_links(right, outcome, prepared)
         if await self.reading.access.limits(right.context, right.interaction, right.type) is not None:
             self._check_identity(prepared)
+
+    async def _check_links(self, right: Right, outcome: Predicate, prepared: Prepared) -> None:
+        """Consents of one Patient speak for those it links to, so only who may change these too says they are one."""
+        current = prepared.change.standing.current
+        added = _linked(prepared.keys)
+        if added and current is not None:
+            added -= _linked(self.writing.keys(reread(current.body), 0))
+        if not added:
+            return
+        theirs = All((OneOf("_id", tuple(sorted(added))), outcome))
+        if added - set(await self.records.values(collection("Patient"), "_id", theirs, at_most=len(added))):
+            right.context.trail.refuse("a link to a Patient that is not among what this actor may write")
+            raise Problem(Kind.FORBIDDEN, "A link to a Patient that may not be changed by who sent it.")
 
     def _check_identity(self, prepared: Prepared) -> None:
         """Who may act for some patients only does not say which images are theirs."""
@@ -191,6 +206,12 @@ class Committing:
             raise Problem(
                 Kind.FORBIDDEN, "Which studies and numbers are a patient's may not be changed by who sent it."
             )
+
+
+def _linked(keys: Keys) -> set[Key]:
+    """Logical ids of the Patients that a Patient names as the same person."""
+    named = (str(each).partition("/_history/")[0] for each in keys.get("link", ()))
+    return {each.removeprefix("Patient/") for each in named if each.startswith("Patient/")}
 
 
 def _deed(prepared: Prepared, interaction: str, act: str) -> Deed:

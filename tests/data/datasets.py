@@ -71,7 +71,9 @@ _CREATORS = {
 
 
 def _with_creators(attributes: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted({**_CREATORS, **attributes}.items()))
+    """A public attribute sent as UN is read as what the dictionary says it is, so only private ones are."""
+    told = {tag: each for tag, each in attributes.items() if each["vr"] != "UN" or int(tag[3], 16) % 2}
+    return dict(sorted({**_CREATORS, **told}.items()))
 
 
 def _items(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
