@@ -15,9 +15,11 @@ from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
 from server.bridge.manifest_foreign import FORMATS, ForeignManifests
+from server.bridge.manifest_rights import ManifestRights
 from server.bridge.manifest_source import Sources
 from server.bridge.manifest_worker import ManifestWorker
 from server.bridge.manifests import Manifests
+from server.fhir.imaging_studies import ImagingRecords
 from server.fhir.index.bases import Bases
 from server.fhir.operations.catalogue import Operation
 from server.fhir.services import FhirServices
@@ -129,7 +131,7 @@ class Documents:
 
     def persons(self) -> Following:
         """What follows the Patients that FHIR clients write."""
-        return Following(self.master, self.repository.records)
+        return Following(self.master, self.repository.records, self.institutions)
 
     def operations(self) -> tuple[Operation, ...]:
         """What FHIR clients may ask of the regional index and of the master index."""
@@ -183,7 +185,9 @@ async def open_documents(
         clock=clock,
         codes=await load_code_sets(records),
     )
-    visibility = Visibility(records, access, ManifestAccess(records, access, imaging))
+    whole_studies = ManifestAccess(records, access, imaging)
+    access.manifests = ManifestRights(records, ImagingRecords(records), whole_studies)
+    visibility = Visibility(records, access, whole_studies)
     shelf, contents = Shelf(records, offload), Contents(records, blobs, offload)
     checks = dict.fromkeys(FORMATS, ForeignManifests(blobs, offload))
     repository = Repository(records, contents, registry, visibility, community, checks)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from profiles.china import citizen
 from server.fhir.json_form import Resource, reread
 from server.fhir.stored import Stored, collection, from_record
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
 from server.mpi.identity import Identifier
+from server.mpi.institutions import Institutions
 from server.mpi.marking import REPLACED_BY
 from server.mpi.master_index import MasterIndex
 from storage.ports import Records
@@ -33,6 +35,7 @@ class Following:
 
     index: MasterIndex
     records: Records
+    institutions: Institutions
 
     async def criteria(self, context: Context, query: str) -> str:
         """Of `identifier=system|value` alone, where that finds several: the Patient whose own number it is.
@@ -71,16 +74,24 @@ class Following:
 
     async def written(self, context: Context, stored: Stored, *, is_fed: bool) -> Stored:
         """The Patient as it stands when the person index has followed; `is_fed`: by a source, under its identifier."""
-        links = _replacing(reread(stored.body))
+        resource = reread(stored.body)
+        links = _replacing(resource)
         survivor = str(links[0]["other"].get("reference", "")) if links else ""
         if _LOCAL.fullmatch(survivor):
             await self.index.replace(context, survivor, stored.reference, _WHY)
-        elif is_fed:
+        elif is_fed and await self._is_heard(resource):
             await self.index.enroll(context, stored.reference)
         else:
             return stored
         found = await self.records.get(collection("Patient"), [stored.id])
         return from_record("Patient", found[0]) if found else stored
+
+    async def _is_heard(self, resource: Resource) -> bool:
+        """Whether one of its numbers is of a domain the index knows; of any other client nothing is followed."""
+        systems = {str(each.get("system", "")) for each in resource.get("identifier", ())}
+        if systems & {self.index.system, citizen.SYSTEM}:
+            return True
+        return bool(await self.institutions.assigning(sorted(each.removeprefix("urn:oid:") for each in systems)))
 
     async def _survivor(self, context: Context, other: Any) -> Mapping[str, Any]:
         """A reference to somebody of this server whom the actor may change; what is still to be resolved is left."""

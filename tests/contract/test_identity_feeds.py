@@ -72,7 +72,8 @@ class Region:
         return str(answer.body.find(f".//{{{V3}}}typeCode").get("code"))  # type: ignore[union-attr]
 
     async def _put(self, into: str, out: str) -> bool:
-        following, repository = Following(self.node.index, self.node.fhir.repository.records), self.node.fhir.repository
+        repository = self.node.fhir.repository
+        following = Following(self.node.index, repository.records, self.node.source.feed.institutions)
         link = {"other": {"identifier": {"system": SYSTEM, "value": into}}, "type": "replaced-by"}
         sent: dict[str, Any] = {
             "resourceType": "Patient",
