@@ -193,6 +193,7 @@ def soap_door(ground: Groundwork, access: AccessPoint, messaging: Messaging, tok
         step=tokens.step,
         nodes=Nodes(store, clock),
         certificates=ClientCertificates.behind(settings.proxies),
-        spoken=Spoken(assertions, directory, access.consents, ground.audit.recorder, clock),
+        spoken=Spoken(assertions, directory, access.consents, ground.audit.recorder, clock, ground.offload),
         clock=clock,
+        offload=ground.offload,
     )

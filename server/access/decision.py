@@ -17,6 +17,7 @@ from server.access.classes import Class, class_of
 from server.access.compartments import all_of, any_of, of_patients
 from server.access.facets import CONTEXT, LEVEL
 from server.access.labels import LEVELS
+from server.access.manifests import IMAGES, LISTING, Manifests, NoManifests
 from server.access.relations import NoRelations, Relations
 from server.access.roles import EMERGENCY, MAY_BREAK_GLASS, REFERRING, SYSTEM, Reach, Rule, may
 from server.kernel.context import SERVER, Context, Grant
@@ -126,6 +127,8 @@ class AccessPoint:
         self._relations: Relations = relations or NoRelations()
         self.criteria: Criteria = NoCriteria()
         """Set once by who knows search parameters."""
+        self.manifests: Manifests = NoManifests()
+        """Set once by who knows rights over images."""
         self.is_keyed = True
         """Whether all records carry the keys that predicates are about; set by who knows the records."""
         self._kept: dict[Hashable, tuple[Hashable, Predicate]] = {}
@@ -133,12 +136,13 @@ class AccessPoint:
 
     async def constrain(self, context: Context, interaction: str, resource_type: str) -> Predicate:
         """What the actor may see or change of a FHIR resource type, as a predicate over its records' keys."""
-        heeded = _Heeded.RIGHTS if interaction == "create" else _Heeded.ALL
-        return await self._predicate(context, interaction, resource_type, heeded)
+        if interaction == "create":
+            return await self._predicate(context, interaction, resource_type, _Heeded.RIGHTS)
+        return await self._shown(context, interaction, resource_type, _Heeded.ALL)
 
     async def rights(self, context: Context, interaction: str, resource_type: str) -> Predicate:
         """The same as if nobody had consented to or forbidden anything: why something is refused is told by it."""
-        return await self._predicate(context, interaction, resource_type, _Heeded.BUT_CONSENT)
+        return await self._shown(context, interaction, resource_type, _Heeded.BUT_CONSENT)
 
     async def outcome(self, context: Context, interaction: str, resource_type: str) -> Predicate:
         """What a resource must be after a change: within the actor's rights, whoever may see it then."""
@@ -205,6 +209,12 @@ class AccessPoint:
         if REFERRING not in actor.roles or context.purpose == EMERGENCY:
             return frozenset()
         return await self._relations.patients_of(actor.fhir_user)
+
+    async def _shown(self, context: Context, interaction: str, resource_type: str, heeded: _Heeded) -> Predicate:
+        found = await self._predicate(context, interaction, resource_type, heeded)
+        if resource_type != LISTING or found == NOTHING or SERVER in context.actor.roles:
+            return found
+        return await self.manifests.narrowed(context, found, await self._predicate(context, "search", IMAGES, heeded))
 
     async def _predicate(self, context: Context, interaction: str, resource_type: str, heeded: _Heeded) -> Predicate:
         actor = context.actor

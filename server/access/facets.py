@@ -5,21 +5,23 @@ its own alone, for a `link` to somebody else must not open it to their apps; of 
 still be about somebody, each Patient they name. `@shared`: 1 where that is more than one. `@level`, `@label`: see
 `server.access.labels`. `@author`: who made it. `@related`: the Encounter, CarePlan or EpisodeOfCare it belongs to.
 `@when`, `@when:end`: the moments between which it happened, where it says so. `@study`: the Study Instance UID of an
-ImagingStudy. `@number`: `system|value` of each identifier of a Patient. `@context`: what a Binary is as secret as.
+ImagingStudy. `@manifest`: those a DocumentReference is about that stands for a list of their images. `@number`:
+`system|value` of each identifier of a Patient. `@context`: what a Binary is as secret as.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from server.access.labels import labels_of, level_of
+from server.dicom.key_objects import KEY_OBJECT_SELECTION
 from storage.query import Key
 
 PATIENT, SHARED, LEVEL, LABEL = "@patient", "@shared", "@level", "@label"
 AUTHOR, RELATED, WHEN, WHEN_END = "@author", "@related", "@when", "@when:end"
-STUDY, NUMBER, CONTEXT = "@study", "@number", "@context"
+STUDY, MANIFEST, NUMBER, CONTEXT = "@study", "@manifest", "@number", "@context"
 
 Json = Mapping[str, Any]
 Keys = Mapping[str, frozenset[Key]]
@@ -152,13 +154,24 @@ def _mentioned(resource: Json, local: Local) -> set[str]:
 
 
 def _study(resource: Json, found: dict[str, frozenset[Key]], _: Local) -> None:
-    uids = {
+    if uids := _uids(resource.get("identifier", ())):
+        found[STUDY] = uids
+
+
+def _manifest(resource: Json, found: dict[str, frozenset[Key]], _: Local) -> None:
+    formats = (each.get("format", {}).get("code") for each in resource.get("content", ()))
+    if KEY_OBJECT_SELECTION in formats:
+        related = resource.get("context", {}).get("related", ())
+        if uids := _uids(each["identifier"] for each in related if "identifier" in each):
+            found[MANIFEST] = uids
+
+
+def _uids(identifiers: Iterable[Json]) -> frozenset[Key]:
+    return frozenset(
         each["value"].removeprefix("urn:oid:")
-        for each in resource.get("identifier", ())
+        for each in identifiers
         if each.get("system") == "urn:dicom:uid" and "value" in each
-    }
-    if uids:
-        found[STUDY] = frozenset(uids)
+    )
 
 
 def _numbers(resource: Json, found: dict[str, frozenset[Key]], _: Local) -> None:
@@ -176,4 +189,4 @@ def _secrecy(resource: Json, found: dict[str, frozenset[Key]], local: Local) -> 
         found[CONTEXT] = frozenset((_bare(local(reference)),))
 
 
-_SPECIAL = {"ImagingStudy": _study, "Patient": _numbers, "Binary": _secrecy}
+_SPECIAL = {"ImagingStudy": _study, "DocumentReference": _manifest, "Patient": _numbers, "Binary": _secrecy}

@@ -8,10 +8,12 @@ from uuid import UUID
 
 import orjson
 
-from storage.ports import Records
+from storage.ports import Put, Records
 
 MEMO = "bridge-manifest"
 """By Study Instance UID."""
+WITHDRAWN = "withdrawn"
+"""Key of a study that no manifest stands for any more: its UID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Memo:
 
     def body(self) -> bytes:
         return orjson.dumps([_listed(self.current), _listed(self.pending), self.former])
+
+    def put(self, study_instance_uid: str) -> Put:
+        is_withdrawn = self.former and self.current is None
+        keys = {WITHDRAWN: frozenset((study_instance_uid,))} if is_withdrawn else {}
+        return Put(MEMO, study_instance_uid, self.body(), keys, expected=self.lock)
 
     @property
     def last(self) -> str:

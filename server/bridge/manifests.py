@@ -20,7 +20,7 @@ from typing import Protocol
 
 from server.bridge.manifest_document import Whereabouts, is_worth_one, local_time, manifest_of
 from server.bridge.manifest_entry import Setting, Told, entry_of, numbers_of, submission_of
-from server.bridge.manifest_memo import MEMO, Memo, Version, memo_of, uid_from, uuid_from
+from server.bridge.manifest_memo import Memo, Version, memo_of, uid_from, uuid_from
 from server.bridge.manifest_source import Institutions, Sources, StudySource
 from server.dicom.key_objects import Manifest
 from server.dicom.key_objects_writing import build
@@ -33,7 +33,7 @@ from server.xds.errors import ErrorCode, RegistryError
 from server.xds.metadata import DocumentEntry, Submission
 from server.xds.stored import Shelf, Stored
 from server.xds.vocabulary import APPROVED
-from storage.ports import Bytes, Put, Records
+from storage.ports import Bytes, Records
 
 _EDITION = "1"
 """Of what is made of a study here: another one makes every manifest anew when its study is next looked at."""
@@ -209,7 +209,7 @@ class Manifests:
 
     async def _keep(self, uid: str, memo: Memo) -> int:
         """The new version of its record."""
-        (lock,) = await self.records.commit([Put(MEMO, uid, memo.body(), expected=memo.lock)])
+        (lock,) = await self.records.commit([memo.put(uid)])
         return lock
 
 

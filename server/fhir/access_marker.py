@@ -1,7 +1,7 @@
 """Whether every record carries the keys by which access is decided.
 
-An archive from before there were such keys has to be reindexed once: until then a rule about patients or labels would
-find nothing to hold on to, so nobody but the server itself sees anything.
+An archive from before there were such keys, or all that there are now, has to be reindexed once: until then a rule
+about patients, labels or manifests would find nothing to hold on to, so nobody but the server itself sees anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from storage.ports import Put, Records
 from storage.query import EVERYTHING
 
 _POLL_SECONDS = 2.0
-_MARKER, _EDITION = "access-keys", b"1"
+_MARKER, _EDITION = "access-keys", b"2"
 MARK = Put(COLLECTION, _MARKER, _EDITION)
 """Goes into the commit that ends the indexing of everything."""
 

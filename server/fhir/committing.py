@@ -13,14 +13,14 @@ from server.access.decision import AccessPoint
 from server.access.facets import NUMBER
 from server.audit.acts import FEEDS
 from server.audit.writes import UNRECORDED, Deed, Writes
-from server.fhir.collaborators import Redaction, Searcher
+from server.fhir.collaborators import Keys, Redaction, Searcher
 from server.fhir.conditional import Criteria, Matched, match
 from server.fhir.json_form import Resource, reread
 from server.fhir.links import NO_LINKS, Links, relink
 from server.fhir.reading import Reading, Right, not_storable
 from server.fhir.references import Named, check_targets, check_unreferenced
 from server.fhir.resolving import resolve
-from server.fhir.stored import Stored, micros_of
+from server.fhir.stored import Stored, collection, micros_of
 from server.fhir.subscriptions.owner import owned
 from server.fhir.writing import Act, Change, Prepared, Writing, is_light, same_content
 from server.kernel.clock import Clock
@@ -29,7 +29,7 @@ from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.errors import VersionConflict
 from storage.ports import Records
-from storage.query import EVERYTHING, matches
+from storage.query import EVERYTHING, All, OneOf, Predicate, matches
 
 ATTEMPTS = 12
 """How often a write that met another one is tried before the client is told to come again."""
@@ -208,7 +208,7 @@ class Committing:
             )
 
 
-def _linked(keys: Keys) -> set[Key]:
+def _linked(keys: Keys) -> set[str]:
     """Logical ids of the Patients that a Patient names as the same person."""
     named = (str(each).partition("/_history/")[0] for each in keys.get("link", ()))
     return {each.removeprefix("Patient/") for each in named if each.startswith("Patient/")}

@@ -1,4 +1,7 @@
-"""What a message asks, before its transaction reads it: whose records, and its text for the audit trail."""
+"""What a message asks, before its transaction reads it: whose records, and its text for the audit trail.
+
+A message may be as long as a submission of thousands of objects: this is work for a thread.
+"""
 
 from __future__ import annotations
 

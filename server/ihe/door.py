@@ -23,6 +23,7 @@ from server.ihe.asking import query_text
 from server.ihe.spoken import Spoken
 from server.kernel.clock import Clock, micros
 from server.kernel.context import Actor, Context
+from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.trail import Trail
 from server.soap.message import Transaction
@@ -53,6 +54,7 @@ class SoapDoor:
     certificates: ClientCertificates
     spoken: Spoken
     clock: Clock
+    offload: Offload
 
     async def enter(self, call: Call, endpoint: Endpoint, request_id: str) -> Context:
         """Whoever brings a token is known by it; the others are once their message is read."""
@@ -75,7 +77,7 @@ class SoapDoor:
             raise
         pattern = TRANSACTIONS.get(transaction.name)
         if pattern is not None and pattern.about is About.QUERY:
-            entered.trail.ask(query_text(body))
+            entered.trail.ask(await self.offload.cpu(query_text, body))
         return context
 
     async def leave(self, call: Call, endpoint: Endpoint, outcome: Answer | Problem) -> None:

@@ -20,6 +20,7 @@ from server.audit.writes import Recording
 from server.ihe.asking import patients_named
 from server.kernel.clock import Clock, micros
 from server.kernel.context import Context
+from server.kernel.offload import Offload
 from server.trust.assertions import Asserted, Assertions
 from server.trust.conditions import Presented
 from server.trust.model import Node
@@ -37,13 +38,20 @@ class Reserves(Protocol):
 
 class Spoken:
     def __init__(
-        self, assertions: Assertions, directory: Directory, consents: Reserves, recorder: Recording, clock: Clock
+        self,
+        assertions: Assertions,
+        directory: Directory,
+        consents: Reserves,
+        recorder: Recording,
+        clock: Clock,
+        offload: Offload,
     ) -> None:
         self._assertions = assertions
         self._directory = directory
         self._consents = consents
         self._recorder = recorder
         self._clock = clock
+        self._offload = offload
         self._emergencies: OrderedDict[str, None] = OrderedDict()
 
     async def context(
@@ -53,7 +61,8 @@ class Spoken:
         asserted, held = await self._assertions.verify(header, presented)
         subject = await speaking(asserted, held.issuer, self._directory, node)
         context = replace(entered, actor=subject.actor, purpose=subject.purpose)
-        asked = patients_named(body) if asserted.resource or subject.purpose == BREAK_GLASS else frozenset()
+        is_asked = asserted.resource or subject.purpose == BREAK_GLASS
+        asked = await self._offload.cpu(patients_named, body) if is_asked else frozenset()
         await self._check_patient(asserted, subject, asked)
         if subject.purpose == BREAK_GLASS:
             await self._check_emergency(context, subject, asked)

@@ -18,6 +18,7 @@ from server.assembly import Services, _over
 from server.authorization import open_authorization
 from server.bridge.imaging_study import resource_id
 from server.dicomweb import problems as dicomweb_problems
+from server.fhir.series_labels import label_puts
 from server.fhir_rest import problems as fhir_problems
 from server.groundwork import Groundwork
 from server.http.application import SurfaceApplication
@@ -114,6 +115,8 @@ class Hospital(World):
         assert self.answer(LOCAL_ACTOR, "DELETE", "/fhir/Observation/zzp-gone").status == 204
         if "e-psy" not in without:
             self.label_series("d-part", "e-psy", "R", "PSY")
+        else:
+            self.keep_part("d-part", "e-psy", "R", "PSY")
         self.publish()
 
     def publish(self) -> None:
@@ -139,6 +142,15 @@ class Hospital(World):
                 if uid in STUDIES:
                     named[STUDIES[uid]] = each["masterIdentifier"]["value"].removeprefix("urn:oid:")
         return named
+
+    def keep_part(self, study: str, series: str, *codes: str) -> None:
+        """A labelled series without the series: who sees a study in part sees no manifest of it, and knows by that."""
+        path = f"/fhir/ImagingStudy/{resource_id(records.UIDS[study])}"
+        marks = [{"url": _INLINE, "valueCoding": label(each)} for each in codes]
+        part = {"series": [{"uid": records.UIDS[series], "extension": marks}]}
+        resource = self.answer(LOCAL_ACTOR, "GET", path).json | part
+        puts = label_puts(resource, self.services.fhir.repository.writing.keys)
+        self.runner.run(self.services.stores.records.commit(puts))
 
     def label_series(self, study: str, series: str, *codes: str) -> None:
         path = f"/fhir/ImagingStudy/{resource_id(records.UIDS[study])}"

@@ -47,7 +47,7 @@ from server.xds.updating import Updates
 from server.xds.vocabulary import APPROVED, QUERY, RIM, XDSB
 from storage.ports import Records
 from tests.contract.imaging_world import SERVER_CONTEXT
-from tests.contract.manifest_world import COMMUNITY, EXPLICIT_LITTLE, ManifestWorld, request_body
+from tests.contract.manifest_world import COMMUNITY, EXPLICIT_LITTLE, RAD_69, RAD_75, ManifestWorld, request_body
 from tests.data.assertions import (
     AUDIENCE,
     ISSUER,
@@ -75,7 +75,8 @@ ACTIONS = {
     "ITI-43": ("/xds/repository", "urn:ihe:iti:2007:RetrieveDocumentSet"),
     "ITI-38": ("/xds/gateway", "urn:ihe:iti:2007:CrossGatewayQuery"),
     "ITI-39": ("/xds/gateway", "urn:ihe:iti:2007:CrossGatewayRetrieve"),
-    "RAD-69": ("/xds/imaging", "urn:ihe:rad:2009:RetrieveImagingDocumentSet"),
+    "RAD-69": ("/xds/imaging", RAD_69),
+    "RAD-75": ("/xds/gateway", RAD_75),
 }
 FIND = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 
@@ -103,8 +104,9 @@ class AssertedWorld(ManifestWorld):
             Doorstep(self.log, self.clock),
             Nodes(self.trust, self.clock),
             ClientCertificates(),
-            Spoken(assertions, directory, self.access.consents, self.log, self.clock),
+            Spoken(assertions, directory, self.access.consents, self.log, self.clock, offload),
             self.clock,
+            offload,
         )
         self.xds = self._surface()
 
@@ -119,7 +121,7 @@ class AssertedWorld(ManifestWorld):
             "/registry": rows.transactions(),
             "/repository": repository.transactions(),
             "/imaging": images.transactions(),
-            "/gateway": (*rows.gateway(), *repository.gateway()),
+            "/gateway": (*rows.gateway(), *repository.gateway(), *images.gateway()),
         }
         surface = SoapSurface("xds", paths, self.blobs, offload, self.gate)
         return SurfaceApplication(
@@ -207,8 +209,8 @@ class AssertedWorld(ManifestWorld):
         whole = f'<x:RetrieveDocumentSetRequest xmlns:x="{XDSB}">{body}</x:RetrieveDocumentSetRequest>'
         return await self.say("ITI-39" if across else "ITI-43", asker, whole.encode())
 
-    async def images(self, asker: str, asked: Sequence[ImageRequest]) -> Answered:
-        return await self.say("RAD-69", asker, request_body(asked, (EXPLICIT_LITTLE,)))
+    async def images(self, asker: str, asked: Sequence[ImageRequest], *, across: bool = False) -> Answered:
+        return await self.say("RAD-75" if across else "RAD-69", asker, request_body(asked, (EXPLICIT_LITTLE,)))
 
     async def searches(self, actor: Actor, patient: str, purpose: str = "TREAT") -> set[str]:
         """ITI-67 as this actor: the uniqueIds of what is found."""

@@ -17,10 +17,12 @@ from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
 from server.bridge.manifest_foreign import FORMATS, ForeignManifests
+from server.bridge.manifest_rights import ManifestRights
 from server.bridge.manifest_source import Sources
 from server.bridge.manifest_worker import ManifestWorker
 from server.bridge.manifests import CONTEXT, Manifests
 from server.dicom.key_objects import Manifest, read
+from server.fhir.imaging_studies import ImagingRecords
 from server.http.application import SurfaceApplication
 from server.http.cors import Cors
 from server.ihe.imaging import ImagingSource
@@ -68,7 +70,9 @@ class ManifestWorld(ImagingWorld):
         super().__init__(records, folder, offload, rules=(ManifestAnnouncements(),))
         self.index = MasterIndex(records, self.repository, COMMUNITY.patient_authority, self.clock)
         self.shelf = Shelf(records, offload)
-        visibility = Visibility(records, self.access, ManifestAccess(records, self.access, self.imaging))
+        whole_studies = ManifestAccess(records, self.access, self.imaging)
+        self.access.manifests = ManifestRights(records, ImagingRecords(records), whole_studies)
+        visibility = Visibility(records, self.access, whole_studies)
         committer = Committer(self.repository, self.transactions, UNRECORDED, "http://pacs.example/fhir")
         self.registry = Registry(
             committer=committer, access=self.access, identities=self.index, community=COMMUNITY, clock=self.clock

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from server.access.consent.policies import Site
 from server.access.consent.rule import FLAWED, RULES
 from server.access.consent.source import Consents
+from server.access.roles import RADIOLOGIST
+from server.documents import Documents
 from server.fhir.export import exports as exporting
 from server.fhir.redaction import INLINE_LABEL
 from server.fhir.subscriptions.follower import Desk, Pace
@@ -46,6 +49,7 @@ from tests.contract.consent_world import (
     visit,
 )
 from tests.data.consents import TPO, consent, deny, label, permit
+from tests.data.xds_objects import document, submission
 
 Json = dict[str, Any]
 Case = Callable[[World, str], None]
@@ -719,6 +723,8 @@ def test_patients_that_are_linked_are_one_person(world: World) -> None:
     world.put(patient("merged") | link)
     assert found(world, DR_A, "merged") == set()
     world.put(patient("merged"))
+    assert found(world, DR_A, "merged") == set(), "the other still says that it replaces this one"
+    world.put(patient("kept"))
     assert found(world, DR_A, "merged") == ALL
 
 
@@ -832,3 +838,41 @@ async def _told(world: World, subscription_id: str, name: str) -> list[Notificat
             if b'"status":"off"' in stored.body:
                 return outbox.sent
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("by", ["reference", "identifier"])
+def test_an_asking_organization_that_is_denied_finds_and_reads_no_document(world: World, by: str) -> None:
+    """What is registered over XDS is found (ITI-67), read and fetched (ITI-68) over FHIR by others alone."""
+    name, codes = f"documents-{by}", "urn:oid:2.16.156.10011.1.5"
+    number = {"system": codes, "value": name}
+    denied = {"reference": f"Organization/{name}"} if by == "reference" else {"identifier": number}
+    nested = deny(TPO, actors=["?"])
+    nested["actor"][0]["reference"] = denied
+    agreed(world, name, permit(TPO, nested=[nested]))
+    if by == "reference":
+        world.put({"resourceType": "Organization", "id": name, "name": "X", "identifier": [number]})
+    services = world.server().services
+    id_ = world.runner.run(_provided(services.documents, name))
+    barred, other = (
+        person(f"dr-{code}", RADIOLOGIST, organizations=frozenset((f"{codes}|{code}",))) for code in (name, "other")
+    )
+    for actor, is_seen in ((barred, False), (other, True)):
+        assert found(world, actor, name, "DocumentReference") == ({id_} if is_seen else set())
+        assert reads(world, actor, f"DocumentReference/{id_}") is is_seen
+        assert world.get(actor, f"Binary/{id_}").status == (200 if is_seen else 404)
+        assert (f"DocumentReference/{id_}" in world.get(actor, f"Patient/{name}/$everything").names) is is_seen
+
+
+async def _provided(documents: Documents, patient: str) -> str:
+    """Logical id of the document, made as a member of the community provides one (ITI-41)."""
+    context = Context(LOCAL_ACTOR, "provided")
+    identity = await documents.master.enroll(context, f"Patient/{patient}")
+    number = f"{identity.number.value}^^^&{documents.community.patient_authority}&ISO"
+    id_ = str(uuid4())
+    entry = document(
+        id=f"urn:uuid:{id_}", unique_id=f"2.25.{UUID(id_).int}", patient_id=number, hash="", size=None,
+        repository_unique_id="",
+    )  # fmt: skip
+    sent = submission(entry, unique_id=f"2.25.{uuid4().int}", patient_id=number)
+    await documents.repository.provide_bytes(context, sent, {entry.id: b"value of it"})
+    return id_

@@ -25,7 +25,7 @@ from storage.query import Equals
 from tests.contract.asserted_world import CODES, GLN, AssertedWorld, asker, unique_ids
 from tests.contract.conftest import Archive, opened_archive
 from tests.contract.imaging_world import SERVER_CONTEXT
-from tests.contract.manifest_world import asked_of
+from tests.contract.manifest_world import COMMUNITY, asked_of
 from tests.data.consents import TPO, consent, deny, permit
 from tests.data.small_files import instance_file
 
@@ -219,7 +219,7 @@ def test_an_organization_that_is_denied_sees_nothing_over_any_transaction(place:
         reference = await world.subject_of(study)
         patient = await world.number(reference)
         document = await world.document(patient)
-        asked = asked_of(await world.manifest(manifest))
+        asked = asked_of(await world.manifest(manifest), COMMUNITY.home)
         both = {document, manifest.unique_id}
         refusing = consent(permit(TPO), reference, id=f"c-{study}")
         barred = deny(TPO, actors=["?"])
@@ -239,10 +239,11 @@ def test_an_organization_that_is_denied_sees_nothing_over_any_transaction(place:
                 set((await world.gets(who(), *both, across=True)).documents),
                 await world.searches(actor, reference),
                 set((await world.images(who(), asked)).documents),
+                set((await world.images(who(), asked, across=True)).documents),
             ]
 
         images = {each.sop_instance_uid for each in asked}
-        assert await seen("somebody else") == [both, both, both, both, both, images]
-        assert await seen(code) == [set()] * 6
+        assert await seen("somebody else") == [both, both, both, both, both, images, images]
+        assert await seen(code) == [set()] * 7
 
     place.run(body())

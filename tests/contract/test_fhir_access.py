@@ -47,6 +47,10 @@ def small(archive: Archive, store: Records) -> Small:
     return small
 
 
+def _unread(resource: Resource) -> Callable[[Resource], Resource]:
+    raise AssertionError
+
+
 def kind_of(archive: Archive, work: Coroutine[Any, Any, object]) -> Kind:
     with pytest.raises(Problem) as raised:
         archive.run(work)
@@ -87,6 +91,33 @@ def test_nothing_leaves_the_rule_and_nothing_forbidden_is_done(archive: Archive,
         small.history.of_system(CONTEXT, ("Group",), HistoryRequest()),
     ):
         assert kind_of(archive, work) is Kind.FORBIDDEN
+
+
+def test_who_may_not_change_a_patient_makes_no_other_one_person_with_it(archive: Archive, small: Small) -> None:
+    """Consents follow links: a link to anybody at all would let one's own consents speak for them."""
+    repository, access = small.repository, small.access
+
+    def linked(*others: str) -> Resource:
+        links = [{"other": {"reference": each}, "type": "seealso"} for each in others]
+        return patient("Wang", id="a", link=links)
+
+    for other in ("Patient/b", "Patient/b/_history/1", "Patient/nobody"):
+        changed = linked(other)
+        assert kind_of(archive, repository.update(CONTEXT, "Patient", "a", changed)) is Kind.FORBIDDEN
+        assert kind_of(archive, repository.patch(CONTEXT, "Patient", "a", lambda _, to=changed: to)) is Kind.FORBIDDEN
+        assert kind_of(archive, repository.create(CONTEXT, "Patient", changed)) is Kind.FORBIDDEN
+        entry = {"resource": changed, "request": {"method": "PUT", "url": "Patient/a"}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        _, entries = parse_bundle(bundle, "http://weft.example/fhir", 10)
+        sent = Transactions(repository, _unread).run(CONTEXT, all_sound(entries), no_reads)
+        assert kind_of(archive, sent) is Kind.FORBIDDEN
+    archive.run(repository.update(CONTEXT, "Patient", "c", patient("Wang", id="c")))
+    archive.run(repository.update(CONTEXT, "Patient", "a", linked("Patient/c")))
+    access.is_open = True  # type: ignore[attr-defined]
+    archive.run(repository.update(CONTEXT, "Patient", "a", linked("Patient/b")))
+    access.is_open = False  # type: ignore[attr-defined]
+    kept = linked("Patient/b", "Patient/c") | {"active": True}
+    assert archive.run(repository.update(CONTEXT, "Patient", "a", kept))
 
 
 def test_histories_of_many_hold_what_could_and_can_be_seen(archive: Archive, small: Small) -> None:
@@ -149,10 +180,6 @@ def test_a_transaction_is_refused_whole(archive: Archive, small: Small, request_
     entry = {"request": request_} | ({} if request_["method"] == "DELETE" else {"resource": resource})
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [fine, entry]}
     _, entries = parse_bundle(bundle, "http://weft.example/fhir", 10)
-
-    def patches(resource: Resource) -> Callable[[Resource], Resource]:
-        raise AssertionError
-
-    run = Transactions(small.repository, patches).run(CONTEXT, all_sound(entries), no_reads)
+    run = Transactions(small.repository, _unread).run(CONTEXT, all_sound(entries), no_reads)
     assert kind_of(archive, run) is kind
     assert archive.run(small.records.count("fhir-Patient", EVERYTHING, at_most=9)) == 2

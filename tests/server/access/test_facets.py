@@ -78,6 +78,16 @@ def test_labels_numbers_and_studies() -> None:
     assert "@level" not in keys("Observation", meta={"security": [{"system": "urn:x", "code": "internal"}]})
     study = keys("ImagingStudy", identifier=[{"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}, {"value": "7"}])
     assert study["@study"] == {"1.2.3"}
+    study_of = [
+        {"identifier": {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}},
+        {"identifier": {"value": "7"}},
+        {},
+    ]
+    listing = {"format": {"code": "1.2.840.10008.5.1.4.1.1.88.59"}}
+    manifest = keys("DocumentReference", content=[{}, listing], context={"related": study_of})
+    assert (manifest["@manifest"], "@study" in manifest) == ({"1.2.3"}, False)
+    for other in ({"content": [listing]}, {"content": [{}], "context": {"related": study_of}}):
+        assert "@manifest" not in keys("DocumentReference", **other)
     patient = keys("Patient", identifier=[{"system": "urn:x", "value": "1"}, {"value": "2"}, {"system": "urn:y"}])
     assert patient["@number"] == {"urn:x|1", "|2"}
     assert keys("Binary", securityContext=to("DocumentReference/d"))["@context"] == {"DocumentReference/d"}

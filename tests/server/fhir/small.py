@@ -47,6 +47,8 @@ class SmallIndexer:
             given.setdefault("family", set()).add(each.get("family", "").casefold())
         if "subject" in resource:
             given["subject"] = {resource["subject"]["reference"]}
+        for each in resource.get("link", []):
+            given.setdefault("link", set()).add(each["other"]["reference"])
         return {name: frozenset(values) for name, values in given.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from server.ihe.asking import patients_named
 from server.ihe.door import SoapDoor
 from server.ihe.spoken import Spoken
 from server.kernel.context import Actor, Context
-from server.kernel.offload import Offload
+from server.kernel.offload import Offload, P, T
 from server.kernel.problem import Kind, Problem
 from server.kernel.trail import Trail
 from server.soap.message import Exchange, Reply, Transaction
@@ -79,11 +79,23 @@ class Guarded:
         return patient == "Patient/13"
 
 
+class Watched(Offload):
+    """Knows what was not done on the event loop, where a long message would keep the others waiting."""
+
+    def __init__(self, *, io_threads: int, cpu_threads: int) -> None:
+        super().__init__(io_threads=io_threads, cpu_threads=cpu_threads)
+        self.worked: set[str] = set()
+
+    async def cpu(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.worked.add(getattr(work, "__name__", ""))
+        return await super().cpu(work, *args, **kwargs)
+
+
 @dataclass
 class House:
     folder: Path
     runner: asyncio.Runner
-    threads: Offload
+    threads: Watched
     records: SqliteRecords
     log: Remembered = field(default_factory=Remembered)
     clock: Clock = field(default_factory=lambda: Clock(NOW))
@@ -99,8 +111,9 @@ class House:
             Doorstep(self.log, self.clock),
             Nodes(store, self.clock),
             ClientCertificates.behind("10.9.0.0/16"),
-            Spoken(assertions, Directory(), Guarded(), self.log, self.clock),
+            Spoken(assertions, Directory(), Guarded(), self.log, self.clock, self.threads),
             self.clock,
+            self.threads,
         )
         self.actors: list[tuple[Actor, str]] = []
         self.fails = ""
@@ -183,7 +196,7 @@ def enveloped(security: Sequence[etree._Element], message: str, patient: str) ->
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    threads = Offload(io_threads=2, cpu_threads=1)
+    threads = Watched(io_threads=2, cpu_threads=1)
     records = SqliteRecords(tmp_path / "records.sqlite", threads)
     (tmp_path / "blobs").mkdir()
     with asyncio.Runner() as runner:
@@ -280,6 +293,7 @@ def test_an_assertion_for_one_patient_is_for_no_other(house: House) -> None:
     assert (status, code) == (400, "wsse:FailedAuthentication")
     assert event.outcome_text == "for another patient than is asked for"
     assert [grant.patient for grant in house.actors[0][0].grants] == ["3"]
+    assert {"patients_named", "query_text"} <= house.threads.worked
 
 
 BREAK_GLASS = coded("BTG", "2.16.840.1.113883.5.8", "P")
