@@ -89,7 +89,8 @@ def submission_of(
         submission_time=Dtm.of(now).text,
         content_type_code=setting.codes.content_type,
         authors=entry.authors,
-        title=entry.title,
+        # More may see its List than the manifest: it says only that something was published.
+        title=(Localized("Imaging manifest"),),
     )
     links = [Association(id="member", type=HAS_MEMBER, source=set_id, target=entry.id, is_original=True)]
     if replaces:
