@@ -346,7 +346,7 @@ def test_a_foreign_manifest_is_registered_and_a_false_one_leaves_nothing(opened:
             format_code=own.format_code, reference_ids=(reference,), hash="", size=None, repository_unique_id="",
         )  # fmt: skip
         sent = submission(entry, patient_id=own.patient_id, unique_id=f"1.9.{opened.number}.5")
-        false = build(replace(manifest, study_instance_uid="1.9.9"))
+        false = build(replace(manifest, study_instance_uid="1.8.8"))
         before = {each async for each in world.blobs.list()}
         with pytest.raises(Problem) as refused:
             await world.documents.provide_bytes(SERVER_CONTEXT, sent, {entry.id: false})
