@@ -20,7 +20,6 @@ OF_REFERENCES = {"B10", "B12", "B15", "B18", "C20", "C21", "C22", "C24", "C25"}
 
 NOT_OFFERED = {
     "O20 gives the charts of all patients",
-    "O49 matches patients by what is known of them",
     "O50 answers later where that is preferred",
     "O68 exports the provenance of what belongs to patients",
 }
