@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
-JOBS ?= 2
+JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest
 DEMO_PORT ?= 8080
 AUTH ?= smart
