@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from server.archive.recount import pages
 from server.archive.rows import STUDY
+from server.bridge.announced import WAITING
 from server.dicom.uid import is_uid
 from server.fhir.json_form import reread
 from server.fhir.series_labels import study_uids
@@ -20,7 +21,6 @@ from storage.ports import Delete, Put, Records
 
 OUTBOX = "bridge-manifest-due"
 """By Study Instance UID; the version grows with each announcement."""
-WAITING = b"-"
 _STATE, _ADOPTED = "bridge-state", "manifests"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.access.labels import LEVELS, level_of
 from server.dicom.key_objects import KEY_OBJECT_SELECTION
-from server.xds.fhir_codes import CONFIDENTIALITY, code_of
+from server.xds.fhir_codes import CONFIDENTIALITY, code_of, level
 from server.xds.metadata import Code
 
 LOINC, SCT, DCM = "2.16.840.1.113883.6.1", "2.16.840.1.113883.6.96", "1.2.840.10008.2.16.4"
@@ -54,21 +54,11 @@ def modalities(found: Iterable[str]) -> tuple[Code, ...]:
 
 def confidentiality(labels: Sequence[Mapping[str, Any]], unlabelled: str) -> tuple[Code, ...]:
     """One level, the strictest, and every sensitivity beside it."""
-    level = level_of(labels)
-    code = unlabelled if level is None else LEVELS[level]
+    strictest = level_of(labels)
+    code = unlabelled if strictest is None else LEVELS[strictest]
     others = (each for label in labels if (each := code_of(label)) is not None and not _is_level(each))
-    return (Code(code, CONFIDENTIALITY, _LEVEL_NAMES[code]), *sorted(dict.fromkeys(others)))
+    return (level(code), *sorted(dict.fromkeys(others)))
 
 
 def _is_level(code: Code) -> bool:
     return code.scheme in (CONFIDENTIALITY, "") and code.code in LEVELS
-
-
-_LEVEL_NAMES = {
-    "U": "unrestricted",
-    "L": "low",
-    "M": "moderate",
-    "N": "normal",
-    "R": "restricted",
-    "V": "very restricted",
-}

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 from server.archive.outbox import OUTBOX as BRIDGE
-from server.bridge.manifest_announcing import OUTBOX, WAITING, announce_all
+from server.bridge.announced import WAITING, Sightings, is_leased, lease
+from server.bridge.manifest_announcing import OUTBOX, announce_all
 from server.bridge.manifests import Manifests
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
@@ -39,22 +40,13 @@ _log = logging.getLogger("weft.bridge")
 
 
 @dataclass(slots=True)
-class _Seen:
-    """An announcement as this process knows it."""
-
-    version: int
-    first: datetime
-    last: datetime
-
-
-@dataclass(slots=True)
 class ManifestWorker:
     """Runs for as long as the server does."""
 
     records: Records
     manifests: Manifests
     clock: Clock
-    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _seen: Sightings = field(default_factory=lambda: Sightings(QUIET, LONGEST_WAIT))
     _failures: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -76,7 +68,7 @@ class ManifestWorker:
         """Everything announced so far, without waiting for quiet or resting; gives how many studies that were."""
         count = 0
         while found := (await self.records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records:
-            free = [each for each in found if not _is_leased(each, self.clock.now())]
+            free = [each for each in found if not is_leased(each, self.clock.now())]
             if not free:
                 break
             for each in free:
@@ -88,9 +80,7 @@ class ManifestWorker:
         """Deals with what has been quiet for long enough, or has waited too long."""
         now = self.clock.now()
         found = await self._announced(now)
-        there = {each.id for each in found}
-        self._seen = {uid: seen for uid, seen in self._seen.items() if uid in there}
-        for each in [each for each in found if self._is_due(each, now)]:
+        for each in self._seen.due(found, now):
             began = monotonic()
             await self._deal_with(each)
             rest = _REST_IN_FLOOD if await self._is_flooded() else _REST
@@ -104,28 +94,22 @@ class ManifestWorker:
             page = await self.records.find(OUTBOX, EVERYTHING, after=after, limit=_PAGE)
             found += page.records
             after = page.next
-            if after is None or not all(_is_leased(each, now) for each in page.records):
+            if after is None or not all(is_leased(each, now) for each in page.records):
                 return found
 
     async def _is_flooded(self) -> bool:
         return await self.records.count(BRIDGE, EVERYTHING, at_most=1) > 0
 
-    def _is_due(self, record: Record, now: datetime) -> bool:
-        seen = self._seen.setdefault(record.id, _Seen(record.version, now, now))
-        if seen.version != record.version:
-            seen.version, seen.last = record.version, now
-        if _is_leased(record, now):
-            return False
-        return now - seen.last >= QUIET or now - seen.first >= LONGEST_WAIT
-
     async def _deal_with(self, record: Record) -> None:
         uid = record.id
         try:
-            (version,) = await self.records.commit([Put(OUTBOX, uid, self._lease(LEASE), expected=record.version)])
+            (version,) = await self.records.commit(
+                [Put(OUTBOX, uid, lease(self.clock, LEASE), expected=record.version)]
+            )
         except VersionConflict:
             return
         remains = await self._remaining(uid)
-        self._seen.pop(uid, None)
+        self._seen.forget(uid)
         act = Delete(OUTBOX, uid, version) if remains is None else Put(OUTBOX, uid, remains, expected=version)
         try:
             await self.records.commit([act])
@@ -154,13 +138,4 @@ class ManifestWorker:
     def _again(self, uid: str) -> bytes:
         """A lease of nobody, each time for twice as long."""
         self._failures[uid] = self._failures.get(uid, 0) + 1
-        return self._lease(min(timedelta(seconds=2 ** min(self._failures[uid], 16)), LONGEST_PAUSE))
-
-    def _lease(self, time: timedelta) -> bytes:
-        return f"{(self.clock.now() + time).timestamp():.3f}".encode()
-
-
-def _is_leased(record: Record, now: datetime) -> bool:
-    if record.body == WAITING:
-        return False
-    return datetime.fromtimestamp(float(record.body), UTC) > now
+        return lease(self.clock, min(timedelta(seconds=2 ** min(self._failures[uid], 16)), LONGEST_PAUSE))

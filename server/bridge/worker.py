@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 
 from server.archive.outbox import OUTBOX
+from server.bridge.announced import WAITING, Sightings, is_leased, lease
 from server.bridge.reconcile import Held, Reconciler
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
@@ -37,21 +37,6 @@ _STATE, _ADOPTED = "bridge-state", "adopted"
 _log = logging.getLogger("weft.bridge")
 
 
-@dataclass(slots=True)
-class _Seen:
-    """An announcement as this process knows it."""
-
-    version: int
-    first: datetime
-    last: datetime
-    failures: int = 0
-
-    def has_failed_enough(self) -> bool:
-        """Counts one more failure."""
-        self.failures += 1
-        return self.failures >= _MOST_FAILURES
-
-
 class Worker:
     """Runs for as long as the server does."""
 
@@ -60,7 +45,7 @@ class Worker:
         self._reconciler = reconciler
         self._clock = clock
         self._woken = asyncio.Event()
-        self._seen: dict[str, _Seen] = {}
+        self._seen = Sightings(QUIET, LONGEST_WAIT)
 
     def wake(self) -> None:
         """Something was announced in this process."""
@@ -84,7 +69,7 @@ class Worker:
         """Everything announced so far, without waiting for quiet; gives how many studies that were."""
         count = 0
         while found := (await self._records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records:
-            free = [each for each in found if not _is_leased(each, self._clock.now())]
+            free = [each for each in found if not is_leased(each, self._clock.now())]
             if not free:
                 break
             await self._deal_with_all(free)
@@ -112,17 +97,7 @@ class Worker:
     async def _look(self) -> None:
         now = self._clock.now()
         found = (await self._records.find(OUTBOX, EVERYTHING, limit=_PAGE)).records
-        there = {each.id for each in found}
-        self._seen = {uid: seen for uid, seen in self._seen.items() if uid in there}
-        await self._deal_with_all([each for each in found if self._is_due(each, now)])
-
-    def _is_due(self, record: Record, now: datetime) -> bool:
-        seen = self._seen.setdefault(record.id, _Seen(record.version, now, now))
-        if seen.version != record.version:
-            seen.version, seen.last = record.version, now
-        if _is_leased(record, now):
-            return False
-        return now - seen.last >= QUIET or now - seen.first >= LONGEST_WAIT
+        await self._deal_with_all(self._seen.due(found, now))
 
     async def _deal_with_all(self, due: list[Record]) -> None:
         if len(due) > 1:
@@ -158,14 +133,14 @@ class Worker:
         """Those that are not simply new: the others are dealt with, in one transaction."""
         done = await self._reconciler.welcome(some)
         for uid in done:
-            self._seen.pop(uid, None)
+            self._seen.forget(uid)
         return [each for each in some if each.id not in done]
 
     async def _deal_with(self, record: Record) -> None:
-        lease = f"{(self._clock.now() + LEASE).timestamp():.3f}".encode()
         version = record.version + 1
         held = Held(
-            (Put(OUTBOX, record.id, lease, expected=record.version),), (Delete(OUTBOX, record.id, expected=version),)
+            (Put(OUTBOX, record.id, lease(self._clock, LEASE), expected=record.version),),
+            (Delete(OUTBOX, record.id, expected=version),),
         )
         try:
             await self._reconciler.reconcile(record.id, held)
@@ -180,22 +155,19 @@ class Worker:
             _log.exception("fault while reconciling a study")
             await self._give_up(record.id, is_lasting=False)
         else:
-            self._seen.pop(record.id, None)
+            self._seen.forget(record.id)
 
     async def _give_up(self, study_instance_uid: str, *, is_lasting: bool) -> None:
         """For now, with the lease ended; for good where trying again would not help, or has not."""
         seen = self._seen.get(study_instance_uid)
+        if seen is not None:
+            seen.failures += 1
+        has_failed_enough = seen is None or seen.failures >= _MOST_FAILURES
         for record in await self._records.get(OUTBOX, [study_instance_uid]):
-            act: Put | Delete = Put(OUTBOX, record.id, b"-", expected=record.version)
-            if is_lasting or seen is None or seen.has_failed_enough():
+            act: Put | Delete = Put(OUTBOX, record.id, WAITING, expected=record.version)
+            if is_lasting or has_failed_enough:
                 act = Delete(OUTBOX, record.id, expected=record.version)
             try:
                 await self._records.commit([act])
             except VersionConflict:
                 return
-
-
-def _is_leased(record: Record, now: datetime) -> bool:
-    if record.body == b"-":
-        return False
-    return datetime.fromtimestamp(float(record.body), UTC) > now

@@ -28,6 +28,16 @@ HTJ2K = "1.2.840.10008.1.2.4.203"
 JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
 JPEG_XL_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
 JPEG_XL = "1.2.840.10008.1.2.4.112"
+LOSSLESS_CODINGS = (
+    JPEG_LS_LOSSLESS,
+    JPEG_2000_LOSSLESS,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    RLE,
+    JPEG_LOSSLESS_SV1,
+    DEFLATED_FRAME,
+)
+"""In the order they are preferred where a client takes several: quick and small ones first."""
 
 OCTET_STREAM = "application/octet-stream"
 

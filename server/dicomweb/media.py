@@ -25,13 +25,7 @@ ZIP = "application/zip"
 JSON = "application/json"
 
 _PREFERRED = (
-    transfer_syntax.JPEG_LS_LOSSLESS,
-    transfer_syntax.JPEG_2000_LOSSLESS,
-    transfer_syntax.HTJ2K_LOSSLESS,
-    transfer_syntax.HTJ2K_LOSSLESS_RPCL,
-    transfer_syntax.RLE,
-    transfer_syntax.JPEG_LOSSLESS_SV1,
-    transfer_syntax.DEFLATED_FRAME,
+    *transfer_syntax.LOSSLESS_CODINGS,
     transfer_syntax.JPEG_LS_NEAR,
     transfer_syntax.JPEG_2000,
     transfer_syntax.HTJ2K,

@@ -27,16 +27,7 @@ MEDIA_TYPE = "application/dicom"
 MOST_STAGED = 8 << 30
 """Bytes put aside for one answer."""
 _AT_ONCE = 2
-_LOSSLESS = (
-    EXPLICIT_LITTLE,
-    transfer_syntax.JPEG_LS_LOSSLESS,
-    transfer_syntax.JPEG_2000_LOSSLESS,
-    transfer_syntax.HTJ2K_LOSSLESS,
-    transfer_syntax.HTJ2K_LOSSLESS_RPCL,
-    transfer_syntax.RLE,
-    transfer_syntax.JPEG_LOSSLESS_SV1,
-    transfer_syntax.DEFLATED_FRAME,
-)
+_LOSSLESS = (EXPLICIT_LITTLE, *transfer_syntax.LOSSLESS_CODINGS)
 """What is made, the best first."""
 
 

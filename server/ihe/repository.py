@@ -10,9 +10,9 @@ from lxml import etree
 
 from server.audit.entities import document_detail
 from server.ihe.responses import note, refuse, registry_response, retrieve_response, told
+from server.kernel.measuring import Received
 from server.kernel.offload import Offload
 from server.soap.message import Exchange, Reply, Transaction
-from server.xds.contents import Content
 from server.xds.document_removal import DocumentRemoval
 from server.xds.ebxml_reading import read_submission
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
@@ -87,11 +87,7 @@ class RepositoryRows:
         if submit is None:
             raise refused(ErrorCode.REPOSITORY_METADATA, "The request holds no lcm:SubmitObjectsRequest.")
         submission = await self.offload.cpu(read_submission, submit)
-        contents = _contents(exchange)
-        try:
-            warnings = await self.repository.provide(exchange.context, submission, contents)
-        finally:
-            _keep(exchange, contents)
+        warnings = await self.repository.provide(exchange.context, submission, _contents(exchange))
         return Reply(registry_response(warnings))
 
     async def _retrieve(self, exchange: Exchange) -> Reply:
@@ -128,9 +124,9 @@ def _text(request: etree._Element, name: str) -> str:
     return (request.findtext(name) or "").strip()
 
 
-def _contents(exchange: Exchange) -> Mapping[str, Content]:
+def _contents(exchange: Exchange) -> Mapping[str, Received]:
     """The documents of the message by their ids."""
-    contents: dict[str, Content] = {}
+    contents: dict[str, Received] = {}
     errors: list[RegistryError] = []
     for element in exchange.body.iterfind(_DOCUMENT):
         name, received = identity((element.get("id") or "").strip()), exchange.binary(element)
@@ -142,17 +138,10 @@ def _contents(exchange: Exchange) -> Mapping[str, Content]:
             text = f"Two documents of the message have the id {name}."
             errors.append(RegistryError(ErrorCode.DUPLICATE_IN_REPOSITORY_MESSAGE, text, name))
         else:
-            contents[name] = Content(received.ref, received.sha1, received.media_type)
+            contents[name] = received
     if errors:
         raise refusal(errors)
     return contents
-
-
-def _keep(exchange: Exchange, contents: Mapping[str, Content]) -> None:
-    kept = {each.ref for each in contents.values() if each.is_kept}
-    for received in exchange.received.values():
-        if received.ref in kept:
-            received.keep()
 
 
 def _note_missing(exchange: Exchange, requests: Sequence[DocumentRequest], errors: Sequence[RegistryError]) -> None:

@@ -1,17 +1,35 @@
-"""A stream that is counted and hashed while it passes: size and SHA-1 are known when it ends, nothing of it is held."""
+"""A stream that is counted and hashed while it passes: size and SHA-1 are known when it ends, nothing of it is held.
+
+What came so lies in the blob store before anybody knows whether it is wanted; `Received` stands for it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.pieces import even
-from storage.ports import Bytes
+from storage.ports import BlobRef, Bytes
 
 _ON_LOOP = 64 << 10
 """What is hashed sooner than handed to a thread."""
+
+
+@dataclass(slots=True)
+class Received:
+    """Octets in the blob store; whoever received them deletes them unless somebody keeps them."""
+
+    ref: BlobRef
+    sha1: str
+    """Hexadecimal in lower case."""
+    media_type: str = ""
+    is_kept: bool = False
+
+    def keep(self) -> None:
+        self.is_kept = True
 
 
 class Measured:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,11 +17,11 @@ from uuid import uuid4
 import httpx
 from lxml import etree
 
+from server.kernel.measuring import Received
 from server.kernel.offload import Offload
 from server.kernel.problem import Issue, Kind, Problem
-from server.kernel.streams import close
 from server.soap.envelope import Envelope
-from server.soap.message import BINARY, Attachment, Received, Reply
+from server.soap.message import BINARY, Attachment, Reply
 from server.soap.names import ANONYMOUS, FAULT, SOAP, WSA
 from server.soap.reading import Incoming, MessageLimits
 from server.soap.scanning import Room
@@ -123,7 +123,7 @@ class SoapClient:
             "Accept-Encoding": "identity",
         }
         async with (
-            aclosing(_stream(packed)) as content,
+            aclosing(packed.stream()) as content,
             self._http.stream("POST", url, content=content, headers=headers) as response,
         ):
             if response.status_code != 200 and response.status_code not in _FAULTS:
@@ -184,18 +184,6 @@ def _check_relation(envelope: Envelope, message_id: str) -> None:
     relates_to = ((header.findtext(f"{{{WSA}}}RelatesTo") if header is not None else None) or message_id).strip()
     if relates_to != message_id:
         raise Problem(Kind.INVALID, "it answers another message")
-
-
-async def _stream(packed: Packed) -> AsyncGenerator[bytes, None]:
-    try:
-        if isinstance(packed.body, list):
-            for piece in packed.body:
-                yield bytes(piece)
-        else:
-            async for piece in packed.body:
-                yield bytes(piece)
-    finally:
-        await close(packed.body)
 
 
 def _fault(envelope: Envelope) -> Problem:

@@ -13,23 +13,9 @@ from typing import TypeAlias
 from lxml import etree
 
 from server.kernel.context import Context
-from storage.ports import BlobRef
+from server.kernel.measuring import Received
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
-
-
-@dataclass(slots=True)
-class Received:
-    """One binary of a request: an XOP part, or base64 that stood inline."""
-
-    ref: BlobRef
-    sha1: str
-    """Of its octets, hexadecimal in lower case."""
-    media_type: str = ""
-    is_kept: bool = False
-
-    def keep(self) -> None:
-        self.is_kept = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from server.http.media_type import parse_media_type
 from server.http.multipart import Limits as PartLimits
 from server.http.multipart import Part, parts
 from server.kernel.ids import new_token
-from server.kernel.measuring import Measured
+from server.kernel.measuring import Measured, Received
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.soap import envelope as envelopes
 from server.soap.base64_text import decoded
 from server.soap.envelope import Envelope
-from server.soap.message import BINARY, Received
+from server.soap.message import BINARY
 from server.soap.names import INCLUDE, MULTIPART, SOAP_TYPE, XOP_TYPE
 from server.soap.scanning import Room, Scanner
 from storage.ports import Blobs, Bytes

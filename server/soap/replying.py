@@ -17,7 +17,6 @@ import httpx
 
 from server.kernel.hosts import Hosts
 from server.kernel.problem import Kind, Problem
-from server.kernel.streams import close
 from server.soap.addressing import only_anonymous
 from server.soap.names import ANONYMOUS
 from server.soap.writing import Packed
@@ -77,22 +76,10 @@ class Replies:
         packed = each.packed
         headers = {"Content-Type": packed.media_type, "Content-Length": str(packed.length)}
         try:
-            async with asyncio.timeout(_SECONDS), aclosing(_stream(packed)) as content:
+            async with asyncio.timeout(_SECONDS), aclosing(packed.stream()) as content:
                 response = await client.post(each.address, content=content, headers=headers)
                 response.raise_for_status()
         except (httpx.HTTPError, OSError, TimeoutError) as error:
             _log.warning(
                 "an answer could not be delivered to %s: %s", httpx.URL(each.address).host, type(error).__name__
             )
-
-
-async def _stream(packed: Packed) -> AsyncGenerator[bytes, None]:
-    try:
-        if isinstance(packed.body, list):
-            for piece in packed.body:
-                yield bytes(piece)
-        else:
-            async for piece in packed.body:
-                yield bytes(piece)
-    finally:
-        await close(packed.body)

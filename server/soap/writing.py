@@ -19,7 +19,7 @@ from server.http.multipart import (
     part_length,
 )
 from server.kernel.offload import Offload
-from server.kernel.streams import Owning
+from server.kernel.streams import Owning, close
 from server.soap.base64_text import encoded, encoded_length
 from server.soap.message import Attachment, Bytes, Reply
 from server.soap.names import SOAP, SOAP_TYPE, WSA, XOP, XOP_TYPE
@@ -49,6 +49,18 @@ class Packed:
     media_type: str
     body: list[Bytes] | AsyncGenerator[Bytes, None]
     length: int
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body for a client to send; closed with its end, however that comes."""
+        try:
+            if isinstance(self.body, list):
+                for piece in self.body:
+                    yield bytes(piece)
+            else:
+                async for piece in self.body:
+                    yield bytes(piece)
+        finally:
+            await close(self.body)
 
 
 def pack(addressed: Addressed, reply: Reply, offload: Offload, *, is_mtom: bool) -> Packed:

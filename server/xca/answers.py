@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from server.kernel.measuring import Received
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.streams import Owning
 from server.soap.client import Answered
-from server.soap.message import Bytes, Received
+from server.soap.message import Bytes
 from server.xca.asking import Part
 from server.xca.neighbour import Neighbour, home_of
 from server.xds.errors import ErrorCode, RegistryError

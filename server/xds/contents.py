@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server.kernel.measuring import Measured
+from server.kernel.measuring import Measured, Received
 from server.kernel.offload import Offload
 from storage.ports import BlobRef, Blobs, Bytes, Put, Record, Records
 from storage.query import EVERYTHING
@@ -21,20 +21,6 @@ CONTENT = "xds-content"
 
 _LONGEST = 1 << 50
 _TOGETHER = 500
-
-
-@dataclass(slots=True)
-class Content:
-    """The octets of one document on their way in; who receives them deletes them unless they were kept."""
-
-    ref: BlobRef
-    sha1: str
-    """Hexadecimal in lower case."""
-    media_type: str = ""
-    is_kept: bool = False
-
-    def keep(self) -> None:
-        self.is_kept = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +45,13 @@ class Contents:
     blobs: Blobs
     offload: Offload
 
-    async def receive(self, chunks: AsyncIterator[Bytes], media_type: str = "", longest: int = _LONGEST) -> Content:
+    async def receive(self, chunks: AsyncIterator[Bytes], media_type: str = "", longest: int = _LONGEST) -> Received:
         """Durable, counted and hashed."""
         measured = Measured(chunks, self.offload, longest)
         ref = await self.blobs.put(measured.content())
-        return Content(ref, measured.sha1, media_type)
+        return Received(ref, measured.sha1, media_type)
 
-    async def discard(self, contents: Iterable[Content]) -> None:
+    async def discard(self, contents: Iterable[Received]) -> None:
         """Deletes what was not kept."""
         for each in contents:
             if not each.is_kept:
@@ -84,7 +70,7 @@ class Contents:
         return frozenset(map(str, names))
 
 
-def entered(unique_id: str, content: Content | Kept, version: int) -> Put:
+def entered(unique_id: str, content: Received | Kept, version: int) -> Put:
     """The record, to be written where it is still at this version; 0 where there was none."""
     body = msgspec.json.encode(_Body(content.ref.name, content.ref.size, content.sha1))
     return Put(CONTENT, unique_id, body, {"blob": frozenset({content.ref.name})}, expected=version)

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from server.xds.contents import Content, Kept
+from server.kernel.measuring import Received
+from server.xds.contents import Kept
 from server.xds.errors import ErrorCode, RegistryError
 from server.xds.metadata import DocumentEntry, Submission
 
 
-def errors_in(submission: Submission, contents: Mapping[str, Content]) -> list[RegistryError]:
+def errors_in(submission: Submission, contents: Mapping[str, Received]) -> list[RegistryError]:
     """Documents without entries, entries without documents, and what an entry says of octets that are others."""
     known = {each.id for each in submission.documents}
     errors = [
@@ -24,7 +25,7 @@ def errors_in(submission: Submission, contents: Mapping[str, Content]) -> list[R
     return errors + _repeated(submission)
 
 
-def completed(submission: Submission, contents: Mapping[str, Content], repository: str) -> Submission:
+def completed(submission: Submission, contents: Mapping[str, Received], repository: str) -> Submission:
     """With what the repository itself knows of each document."""
     documents = (
         replace(
@@ -46,7 +47,7 @@ def differing(entry: DocumentEntry, held: Kept | None) -> list[RegistryError]:
     return [RegistryError(ErrorCode.NON_IDENTICAL_HASH, text, entry.id)]
 
 
-def _judged(entry: DocumentEntry, content: Content | None) -> list[RegistryError]:
+def _judged(entry: DocumentEntry, content: Received | None) -> list[RegistryError]:
     if entry.is_on_demand:
         text = f"Entry {entry.id} is on demand: it is registered without a document (ITI-61)."
         return [RegistryError(ErrorCode.REPOSITORY_METADATA, text, entry.id)]

@@ -15,10 +15,11 @@ from typing import NamedTuple, Protocol
 from server.audit.entities import document_detail
 from server.kernel.context import Context
 from server.kernel.finishing import finished
+from server.kernel.measuring import Received
 from server.kernel.problem import Kind, Problem
 from server.xds.community import Community
 from server.xds.content_checks import ContentCheck
-from server.xds.contents import Content, Contents, Kept, entered
+from server.xds.contents import Contents, Kept, entered
 from server.xds.ebxml_reading import read_object
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.keys import DOCUMENT, bare
@@ -84,7 +85,7 @@ class Repository:
     """What documents of a format (by the code of formatCode) must be."""
 
     async def provide(
-        self, context: Context, submission: Submission, contents: Mapping[str, Content], *, act: str = "ITI-41"
+        self, context: Context, submission: Submission, contents: Mapping[str, Received], *, act: str = "ITI-41"
     ) -> tuple[RegistryError, ...]:
         """Registers documents with their octets, by document id; warnings. What is needed of `contents` is kept.
 
@@ -105,7 +106,7 @@ class Repository:
         self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
     ) -> tuple[RegistryError, ...]:
         """The same for documents in memory, by document id."""
-        contents: dict[str, Content] = {}
+        contents: dict[str, Received] = {}
         try:
             for name, octets in documents.items():
                 contents[name] = await self.contents.receive(_once(octets))
@@ -146,7 +147,7 @@ class Repository:
                 return self._retrieved(request, entry, content)
         raise Problem(Kind.NOT_FOUND, "No such document is here.")
 
-    async def _examined(self, submission: Submission, contents: Mapping[str, Content]) -> tuple[RegistryError, ...]:
+    async def _examined(self, submission: Submission, contents: Mapping[str, Received]) -> tuple[RegistryError, ...]:
         found: list[RegistryError] = []
         for each in submission.documents:
             check = self.checks.get(each.format_code.code) if each.format_code else None
@@ -157,14 +158,14 @@ class Repository:
         return tuple(found)
 
     async def _register(
-        self, context: Context, submission: Submission, contents: Mapping[str, Content], act: str
+        self, context: Context, submission: Submission, contents: Mapping[str, Received], act: str
     ) -> tuple[RegistryError, ...]:
         named = [each for each in submission.documents if each.unique_id]
         held = await self.contents.find([each.unique_id for each in named])
         if errors := [error for each in named for error in differing(each, held.get(each.unique_id))]:
             raise refusal(errors, Kind.CONFLICT)
         beside: list[Put] = []
-        fresh: list[Content] = []
+        fresh: list[Received] = []
         for each in named:
             known, content = held.get(each.unique_id), contents[each.id]
             beside.append(entered(each.unique_id, known or content, known.version if known else 0))
@@ -176,7 +177,7 @@ class Repository:
         return await self._commit(context, submission, beside, fresh, act)
 
     async def _commit(
-        self, context: Context, submission: Submission, beside: Sequence[Put], fresh: Sequence[Content], act: str
+        self, context: Context, submission: Submission, beside: Sequence[Put], fresh: Sequence[Received], act: str
     ) -> tuple[RegistryError, ...]:
         """Octets count as kept from before the commit until it is sure that it failed."""
         for each in fresh:

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import pytest
 from lxml import etree
 
+from server.bridge.announced import WAITING
 from server.bridge.imaging_study import resource_id
-from server.bridge.manifest_announcing import OUTBOX, WAITING, announce_all, forget_announcing
+from server.bridge.manifest_announcing import OUTBOX, announce_all, forget_announcing
 from server.bridge.manifests import CONTEXT
 from server.dicom.key_objects import KEY_OBJECT_SELECTION, Manifest, Reference, ReferencedSeries, dataset_of, read
 from server.dicom.key_objects_checks import check_manifest

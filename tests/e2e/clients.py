@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,26 +46,35 @@ def fetch(server: Server, path: str) -> list[bytes]:
 
 
 def post_stream(server: Server, chunks: Iterable[bytes]) -> tuple[int, bytes]:
-    """Store one long instance, sent in chunks as they are made."""
+    """Store one long instance, sent in chunks as they are made, from when the server has begun to read."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
     head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     tail = f"\r\n--{BOUNDARY}--\r\n".encode()
-
-    def body() -> Iterator[bytes]:
-        yield head
-        yield from chunks
-        yield tail
-
-    headers = {
-        "Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
-        "Accept": "application/dicom+json",
-    }
+    connection.putrequest("POST", "/dicomweb/studies")
+    connection.putheader("Content-Type", f'multipart/related; type="application/dicom"; boundary={BOUNDARY}')
+    connection.putheader("Accept", "application/dicom+json")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.putheader("Expect", "100-continue")
     try:
-        connection.request("POST", "/dicomweb/studies", body=body(), headers=headers)
+        connection.endheaders()
+        _await_continue(connection.sock)
+        for each in chain((head,), chunks, (tail,)):
+            connection.send(b"%x\r\n%b\r\n" % (len(each), each))
+        connection.send(b"0\r\n\r\n")
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def _await_continue(sock: socket.socket) -> None:
+    """Reads the whole interim answer and nothing behind it."""
+    interim = b""
+    while not interim.endswith(b"\r\n\r\n"):
+        byte = sock.recv(1)
+        assert byte, interim
+        interim += byte
+    assert interim.startswith(b"HTTP/1.1 100 "), interim
 
 
 @contextmanager

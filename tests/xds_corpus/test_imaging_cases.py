@@ -22,8 +22,8 @@ from server.bridge.manifest_foreign import FORMATS, ForeignManifests
 from server.dicom import key_objects as ko
 from server.dicom.key_objects import Manifest
 from server.dicom.part10 import scan
+from server.kernel.measuring import Received
 from server.kernel.offload import Offload
-from server.xds.contents import Content
 from server.xds.ebxml_reading import read_submission
 from storage.sqlite.records import SqliteRecords
 from tests.contract.imaging_world import SERVER_CONTEXT
@@ -194,7 +194,7 @@ async def _provide(run: Run, plan: Path, step: Mapping[str, str]) -> None:
     text = (sample / "metadata.v3.xml").read_bytes()
     (entry,) = read_submission(etree.fromstring(text)).documents
     content = await run.world.documents.contents.receive(_once(data))
-    assert isinstance(content, Content)
+    assert isinstance(content, Received)
     check = ForeignManifests(run.world.blobs, run.world.offload)
     assert entry.format_code is not None
     assert entry.format_code.code in FORMATS

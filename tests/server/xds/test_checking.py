@@ -8,16 +8,17 @@ from pathlib import Path
 
 from server.assembly import Services, open_services
 from server.commands.verify import CLEAN, FOUND, verify
+from server.kernel.measuring import Received
 from server.settings import Settings
 from server.xds.checking import Checked, Damage, DocumentCheck
-from server.xds.contents import Content, entered
+from server.xds.contents import entered
 
 
 async def _octets(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-async def _keep(services: Services, unique_id: str, content: bytes) -> Content:
+async def _keep(services: Services, unique_id: str, content: bytes) -> Received:
     kept = await services.documents.repository.contents.receive(_octets(content))
     await services.stores.records.commit([entered(unique_id, kept, 0)])
     return kept
@@ -35,7 +36,7 @@ def test_each_document_is_read_whole(tmp_path: Path) -> None:
             await _keep(services, "1.2.1", b"as provided")
             other, lost = await _keep(services, "1.2.2", b"one thing"), await _keep(services, "1.2.3", b"lost")
             swapped = await contents.receive(_octets(b"another!!"))
-            wrong = Content(swapped.ref, other.sha1, "")
+            wrong = Received(swapped.ref, other.sha1, "")
             await services.stores.records.commit([entered("1.2.2", wrong, 1)])
             await contents.blobs.delete(lost.ref)
             return [each async for each in DocumentCheck(contents).run()]
