@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.server.archive.opened import Archive, opened
 
 BASE = "http://pacs.example/dicomweb"
 FILES = 'multipart/related; type="application/dicom"; boundary=XX'
+JSON = 'multipart/related; type="application/dicom+json"; boundary=XX'
+XML = 'multipart/related; type="application/dicom+xml"; boundary=XX'
 
 
 @dataclass(frozen=True)
@@ -121,3 +124,18 @@ async def surface(folder: Path, actor: Actor = LOCAL_ACTOR, **settings: Any) -> 
                 offload=archive.offload,
             ),
         )
+
+
+def running(folder: Path) -> Callable[..., None]:
+    """Runs a test's body on a surface; afterwards the archive below must be whole."""
+
+    def runner(body: Callable[[Surface], Coroutine[Any, Any, None]], **settings: Any) -> None:
+        async def whole() -> None:
+            async with surface(folder, **settings) as web:
+                await body(web)
+                web.archive.blobs.instead.clear()
+                await web.archive.check()
+
+        asyncio.run(whole())
+
+    return runner
