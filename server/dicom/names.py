@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import islice, product
 from typing import Any
 
-from pypinyin import Style, pinyin
+from server.dicom.pinyin import readings_of, syllables_of
 
 GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
@@ -103,8 +103,8 @@ def _runs(words: list[str] | tuple[str, ...]) -> list[str]:
 def _readings(text: str) -> list[tuple[str, ...]]:
     """The pinyin syllables of a text, in its likeliest combinations of readings, the surname's varied first."""
     han = "".join(_HAN.findall(text))[:_MOST_WORDS]
-    usual = tuple(each[0] for each in pinyin(han, style=Style.NORMAL))
-    possible = [_spellings(each) for each in pinyin(han, style=Style.NORMAL, heteronym=True)]
+    usual = tuple(syllables_of(han))
+    possible = [_spellings(each) for each in readings_of(han)]
     combined = islice(product(*reversed(possible)), max(1, _COMBINED_SYLLABLES // len(han)))
     return list(dict.fromkeys((usual, *(each[::-1] for each in combined))))
 

@@ -15,10 +15,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from pypinyin import lazy_pinyin
 from rapidfuzz.distance import JaroWinkler
 
 from profiles.china import names as chinese
+from server.dicom.pinyin import syllables_of
 
 _SURNAMES = {
     "单": "shan", "解": "xie", "仇": "qiu", "曾": "zeng", "查": "zha", "区": "ou", "盖": "ge", "朴": "piao",
@@ -99,7 +99,7 @@ def letters(text: str) -> str:
 @lru_cache(maxsize=1 << 16)
 def pinyin(characters: str) -> tuple[str, ...]:
     """A syllable for each character, without tones."""
-    return tuple(filter(None, (letters(each) for each in lazy_pinyin(characters))))
+    return tuple(filter(None, (letters(each) for each in syllables_of(characters))))
 
 
 def _name(described: Mapping[str, Any]) -> Name | None:
