@@ -1,153 +1,68 @@
-"""`weft`: the command line. Options win over `WEFT_*` variables."""
+"""`weft`: the command line. Options win over `WEFT_*` variables.
+
+A command's module is imported when it is called: all together take a second, of which `weft --help` needs nothing.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from server.commands.audit import audits
-from server.commands.bring_in import bring_in
-from server.commands.client import clients
-from server.commands.community import communities
-from server.commands.configuration import check_stores, failing_clearly, settings_help, settings_or_exit
-from server.commands.demo import demo as run_demo
-from server.commands.institution import institutions
-from server.commands.issuer import issuers
-from server.commands.key import keys
-from server.commands.listening import check_machine
-from server.commands.node import nodes
-from server.commands.options import Auth, Blobs, Certificate, Data, Host, Key, Port, Records, Workers
-from server.commands.person import persons
-from server.commands.reindex import reindex as run_reindex
-from server.commands.statements import default_folder, write_or_check
-from server.commands.user import users
-from server.commands.verify import verify as run_verify
-from server.serve import run
+_COMMANDS = (
+    ("serve", "serving:serving", "Serve DICOMweb, FHIR and sign-in until Ctrl-C."),
+    ("import", "upkeep:upkeep", "Bring images and FHIR resources in."),
+    ("verify", "upkeep:upkeep", "Compare every file of the archive with its digest."),
+    ("reindex", "upkeep:upkeep", "Compute the search keys of FHIR resources anew."),
+    ("statements", "statements:stating", "Write the conformance statements that the endpoints imply."),
+    ("demo", "demo:demonstration", "Serve sample images and a synthetic ward."),
+    ("user", "user:users", "Who may sign in, and as what."),
+    ("client", "client:clients", "Apps and backend services that may ask for tokens."),
+    ("key", "key:keys", "The keys that sign who is who (id_tokens)."),
+    ("audit", "audit:audits", "The audit trail: who saw and did what."),
+    ("node", "node:nodes", "Other systems that connect by certificate (mutual TLS)."),
+    ("issuer", "issuer:issuers", "Issuers of SAML assertions that are believed."),
+    ("institution", "institution:institutions", "Hospitals and practices whose images and numbers come here."),
+    ("person", "person:persons", "Patients of several hospitals who are one person."),
+    ("community", "community:communities", "Other communities that are asked along with this one."),
+)
+"""Name, where in `server.commands` it is, and the first sentence of its own help."""
+
+
+class Later(TyperCommand):
+    """Stands for a command until it is called."""
+
+    def __init__(self, name: str, place: str, text: str) -> None:
+        super().__init__(name, help=text)
+        self._place = place
+
+    def make_context(self, *given: Any, **named: Any) -> Any:
+        """The context of the command itself, which is what runs."""
+        return self.loaded().make_context(*given, **named)
+
+    def loaded(self) -> Any:
+        module, _, attribute = self._place.partition(":")
+        group = typer.main.get_group(getattr(import_module(f"server.commands.{module}"), attribute))
+        return group.commands.get(str(self.name), group)
+
+
+class Commands(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes | {"commands": [Later(*each) for each in _COMMANDS]})
+
 
 main = typer.Typer(
+    cls=Commands,
     name="weft",
-    help="Weft keeps a hospital's images and nursing data, and serves them over DICOMweb and FHIR.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-for _group in (users, clients, keys, audits, nodes, issuers, institutions, persons, communities):
-    main.add_typer(_group)
 
-Paths = Annotated[list[Path], typer.Argument(help="DICOM and FHIR files, folders, ZIPs, DICOMDIRs.", exists=True)]
-Report = Annotated[Path | None, typer.Option(help="Write one JSON line for each file here.", dir_okay=False)]
-
-
-@main.command(epilog=settings_help())
-def serve(
-    data: Data = None,
-    records: Records = None,
-    blobs: Blobs = None,
-    host: Host = None,
-    port: Port = None,
-    auth: Auth = None,
-    workers: Workers = None,
-    tls_certificate: Certificate = None,
-    tls_key: Key = None,
-) -> None:
-    """Serve DICOMweb, FHIR and sign-in until Ctrl-C.
-
-    Or SIGTERM; requests under way are finished.
-    """
-    settings = settings_or_exit(
-        data=data,
-        records=records,
-        blobs=blobs,
-        host=host,
-        port=port,
-        auth=auth,
-        workers=workers,
-        tls_certificate=tls_certificate,
-        tls_key=tls_key,
-    )
-    check_machine(settings)
-    check_stores(settings)
-    run(settings)
-
-
-@main.command("import")
-def import_(
-    paths: Paths, report: Report = None, data: Data = None, records: Records = None, blobs: Blobs = None
-) -> None:
-    """Bring images and FHIR resources in.
-
-    Can be interrupted and run again: what is there already is not stored twice.
-
-    Exit status: 0 all stored, 1 some refused, 2 nothing done, 130 interrupted.
-    """
-    settings = settings_or_exit(data=data, records=records, blobs=blobs)
-    with failing_clearly():
-        status = bring_in(settings, paths, report)
-    raise typer.Exit(status)
-
-
-@main.command()
-def verify(
-    decode: Annotated[bool, typer.Option("--decode", help="Decode every frame as well.")] = False,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Remove files that no record names.")] = False,
-    data: Data = None,
-    records: Records = None,
-    blobs: Blobs = None,
-) -> None:
-    """Compare every file of the archive with its digest.
-
-    And the index with the files; `weft audit verify` is for the audit trail.
-
-    Exit status: 0 clean, 1 something is damaged or missing, 2 the archive cannot be read.
-    """
-    settings = settings_or_exit(data=data, records=records, blobs=blobs)
-    with failing_clearly():
-        status = run_verify(settings, decode=decode, sweep=sweep)
-    raise typer.Exit(status)
-
-
-@main.command()
-def reindex(
-    types: Annotated[list[str] | None, typer.Argument(help="Resource types; all when none is named.")] = None,
-    data: Data = None,
-    records: Records = None,
-    blobs: Blobs = None,
-) -> None:
-    """Compute the search keys of FHIR resources anew.
-
-    Puts custom SearchParameters into force, and is needed once after an upgrade that adds keys, as sign-in did.
-    The server may be running. Can be interrupted and run again: it goes on where it stopped.
-
-    Exit status: 0 done, 1 another run is under way, 2 nothing done.
-    """
-    settings = settings_or_exit(data=data, records=records, blobs=blobs)
-    with failing_clearly():
-        status = run_reindex(settings, types or [])
-    raise typer.Exit(status)
-
-
-@main.command()
-def statements(
-    check: Annotated[bool, typer.Option("--check", help="Only compare; exit status 1 when they differ.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where they are kept.")] = default_folder(),  # noqa: B008
-) -> None:
-    """Write the conformance statements that the endpoints imply."""
-    raise typer.Exit(write_or_check(folder, is_check=check))
-
-
-@main.command()
-def demo(
-    data: Annotated[Path, typer.Option(help="Folder of the demonstration archive.")] = Path("demo-data"),
-    host: Host = None,
-    port: Port = None,
-    auth: Auth = None,
-) -> None:
-    """Serve sample images and a synthetic ward.
-
-    From an archive of their own, with two users who may sign in and a token to try things with.
-    """
-    run_demo(settings_or_exit(data=data, host=host, port=port, auth=auth))
+@main.callback()
+def weft() -> None:
+    """Weft keeps a hospital's images and nursing data, and serves them over DICOMweb and FHIR."""

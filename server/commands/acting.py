@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +16,19 @@ from rich.table import Table
 from rich.text import Text
 
 from server.audit.who import Who
-from server.commands.configuration import fail, failing_clearly, opened_ground, settings_or_exit
-from server.groundwork import Groundwork
+from server.commands.configuration import closing, fail, failing_clearly, settings_or_exit
+from server.groundwork import Groundwork, open_groundwork
 from server.kernel.clock import SECOND
+from server.settings import Settings
 
 T = TypeVar("T")
 
 _WIDE = 1000
+
+
+def opened_ground(settings: Settings) -> AbstractAsyncContextManager[Groundwork]:
+    """Only stores, audit trail and authorization server, closed in the end."""
+    return closing(open_groundwork(settings))
 
 
 def acting(work: Callable[[Groundwork], Awaitable[T]], data: Path | None, records: str | None, hint: str = "") -> T:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from server.commands.configuration import opened
+from server.commands.over_services import opened
 from server.importing.fhir_importer import FhirImporter
 from server.importing.importer import Importer
 from server.importing.journal import Journal

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import typer
 
 from server import settings as settings_module
-from server.assembly import Services, open_services
-from server.groundwork import Groundwork, open_groundwork
 from server.kernel.problem import Kind, Problem
 from server.settings import Settings, SettingsError, read_settings
-from server.smart.model import User
 from storage.errors import StorageError
 
-Closing = TypeVar("Closing", Services, Groundwork)
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Closing = TypeVar("Closing", bound=Closable)
 
 USAGE = 2
 """Exit status when nothing was done."""
@@ -42,18 +43,9 @@ def settings_or_exit(**overrides: Any) -> Settings:
         fail(str(error))
 
 
-def opened(settings: Settings) -> AbstractAsyncContextManager[Services]:
-    """All services, closed in the end; settings that no store can be opened with are a `SettingsError`."""
-    return _closing(open_services(settings))
-
-
-def opened_ground(settings: Settings) -> AbstractAsyncContextManager[Groundwork]:
-    """Only stores, audit trail and authorization server."""
-    return _closing(open_groundwork(settings))
-
-
 @asynccontextmanager
-async def _closing(opening: Awaitable[Closing]) -> AsyncIterator[Closing]:
+async def closing(opening: Awaitable[Closing]) -> AsyncIterator[Closing]:
+    """What has been opened; settings that no store can be opened with are a `SettingsError`."""
     try:
         what = await opening
     except ValueError as error:
@@ -74,30 +66,6 @@ def failing_clearly(hint: str = "") -> Iterator[None]:
     except Problem as problem:
         is_about_name = problem.kind in (Kind.NOT_FOUND, Kind.CONFLICT)
         fail(f"{problem.text.rstrip('.')}; {hint}" if hint and is_about_name else problem.text)
-
-
-def check_stores(settings: Settings) -> None:
-    """Open and close everything once: the first start makes its keys here, and a wrong setting is told at once."""
-
-    async def open_and_close() -> list[str]:
-        async with opened(settings) as services:
-            return [] if settings.auth == "off" else await _missing(services)
-
-    with failing_clearly():
-        for each in asyncio.run(open_and_close()):
-            typer.echo(f"weft: {each}", err=True)
-
-
-async def _missing(services: Services) -> list[str]:
-    """What must be done before anybody can see anything."""
-    told = []
-    if not await services.smart.store.every(User, limit=1):
-        told.append("nobody may sign in yet; let somebody in with: weft user add LOGIN ROLE")
-    if not services.access.is_keyed:
-        told.append(
-            "this archive is older than sign-in; until `weft reindex` has run, beside this server, nobody sees it"
-        )
-    return told
 
 
 def fail(text: str, status: int = USAGE) -> NoReturn:

@@ -8,15 +8,18 @@ import shlex
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from server.assembly import Services
 from server.commands.bring_in import NOTHING_DONE, bring_in
-from server.commands.configuration import fail, failing_clearly, opened
+from server.commands.configuration import fail, failing_clearly, settings_or_exit
 from server.commands.demo_documents import publish, query, with_names
 from server.commands.demo_guests import APP, REDIRECT, Admitted, admit
 from server.commands.listening import check_machine
+from server.commands.options import Auth, Host, Port, alone
+from server.commands.over_services import opened
 from server.commands.reindex import reindex
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.serve import run
@@ -30,10 +33,21 @@ _AN_IMAGE = (
 )
 """CT_small.dcm."""
 
+demonstration = alone()
 
-def demo(settings: Settings) -> None:
-    """Import samples and ward where that is not done yet, let two users in, say what to try, and serve."""
-    settings = with_names(replace(settings, second_factor="off"))
+
+@demonstration.command()
+def demo(
+    data: Annotated[Path, typer.Option(help="Folder of the demonstration archive.")] = Path("demo-data"),
+    host: Host = None,
+    port: Port = None,
+    auth: Auth = None,
+) -> None:
+    """Serve sample images and a synthetic ward.
+
+    From an archive of their own, with two users who may sign in and a token to try things with.
+    """
+    settings = with_names(replace(settings_or_exit(data=data, host=host, port=port, auth=auth), second_factor="off"))
     check_machine(settings, "choose another (make demo DEMO_PORT=8081)")
     if bring_in(settings, sample_folders(), None, is_quiet=True) == NOTHING_DONE:
         fail("the sample images could not be imported")

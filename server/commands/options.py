@@ -23,3 +23,8 @@ def group(name: str, text: str) -> typer.Typer:
     return typer.Typer(
         name=name, help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
     )
+
+
+def alone() -> typer.Typer:
+    """Commands with none below them."""
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)

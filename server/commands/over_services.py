@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
-from server.assembly import Services
+from server.assembly import Services, open_services
 from server.commands.acting import administrator
-from server.commands.configuration import failing_clearly, opened, settings_or_exit
+from server.commands.configuration import closing, failing_clearly, settings_or_exit
 from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
 from server.kernel.ids import new_token
 from server.kernel.trail import Trail
+from server.settings import Settings
 
 T = TypeVar("T")
+
+
+def opened(settings: Settings) -> AbstractAsyncContextManager[Services]:
+    """All services, closed in the end."""
+    return closing(open_services(settings))
 
 
 def over_services(

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from profiles.definitions import definitions
-from server.commands.configuration import opened
+from server.commands.over_services import opened
 from server.fhir.reindex import Progress, Reindexer
 from server.kernel.problem import Problem
 from server.settings import Settings

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from server.commands.options import alone
 from server.statements import STATEMENTS, statements
 
 CURRENT, DRIFTED = 0, 1
+
+stating = alone()
+
+
+@stating.command("statements")
+def state(
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit status 1 when they differ.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where they are kept.")] = Path(STATEMENTS),
+) -> None:
+    """Write the conformance statements that the endpoints imply."""
+    raise typer.Exit(write_or_check(folder, is_check=check))
 
 
 def write_or_check(folder: Path, *, is_check: bool) -> int:
@@ -23,11 +36,6 @@ def write_or_check(folder: Path, *, is_check: bool) -> int:
         (folder / name).write_text(statements()[name], encoding="utf-8")
         typer.echo(f"wrote {folder / name}")
     return CURRENT
-
-
-def default_folder() -> Path:
-    """Where the repository keeps them, seen from its root."""
-    return Path(STATEMENTS)
 
 
 def _held(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from server.archive.findings import Event, Finding, FindingKind, Progress
 from server.archive.verify import Verifier
 from server.assembly import Services
-from server.commands.configuration import opened
+from server.commands.over_services import opened
 from server.settings import Settings
 from server.xds.checking import Checked, DocumentCheck
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 from typer.testing import CliRunner, Result
 
-from server.cli import main
+from server.cli import Later, main
 from server.commands import bring_in as bring_in_command
 from server.commands.configuration import setting_lines
 from tests.data.instances import instance, write_instances
@@ -23,6 +26,21 @@ def test_help_names_every_command() -> None:
     told = weft("--help").stdout
     for command in ("serve", "import", "verify", "reindex", "statements", "demo", "user", "client", "key"):
         assert f"\n  {command} " in told
+
+
+@pytest.mark.parametrize("command", get_group(main).commands.values(), ids=lambda each: each.name)
+def test_help_says_of_a_command_what_its_own_help_begins_with(command: Later) -> None:
+    assert command.get_short_help_str(200) == command.loaded().get_short_help_str(200)
+    assert str(command.name) in weft(str(command.name), "--help").stdout.splitlines()[0]
+
+
+def test_help_loads_no_command() -> None:
+    """Loading them takes a second."""
+    script = "import sys; from server.cli import Later, main; main(sys.argv[1:], standalone_mode=False)"
+    told = subprocess.run([sys.executable, "-Ximporttime", "-c", script, "--help"], capture_output=True, text=True)
+    assert "server.cli" in told.stderr
+    assert "server.commands." not in told.stderr
+    assert "starlette" not in told.stderr
 
 
 def test_the_help_of_serve_lists_every_setting() -> None:

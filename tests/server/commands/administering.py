@@ -10,7 +10,7 @@ from typing import TypeVar
 from typer.testing import CliRunner, Result
 
 from server.cli import main
-from server.commands.configuration import opened_ground
+from server.commands.acting import opened_ground
 from server.groundwork import Groundwork
 from server.settings import Settings
 

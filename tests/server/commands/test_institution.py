@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.commands.configuration import opened
+from server.commands.over_services import opened
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.mpi.institutions import organization_id
 from server.settings import Settings
