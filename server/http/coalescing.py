@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-ENOUGH = 128 << 10
+ENOUGH = 1 << 20
 """Bytes that are sent without waiting for more, so that back-pressure sees a long body at once."""
 
 
