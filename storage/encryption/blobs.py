@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from storage.encryption.ciphers import Aead, Algorithm
 from storage.encryption.keys import KeyRing
+from storage.encryption.memory import Memory
 from storage.encryption.seal import (
     CHUNK,
     CHUNK_BITS,
@@ -34,6 +35,8 @@ from storage.ports import BlobRef, Blobs, Bytes, Threads
 _ON_LOOP = PIECE
 """The longest content that the event loop itself seals or opens."""
 _HEADERS_AT_ONCE = 32
+_KEPT = 8
+"""Pieces of memory kept for opened content."""
 
 
 @runtime_checkable
@@ -57,6 +60,7 @@ class EncryptedBlobs:
         self._piece = PIECE if self._cached else 2 * PIECE
         self._scratch = memoryview(bytearray(sealed_size(_ON_LOOP + 2 * CHUNK)))
         """For sealed bytes on their way through the loop: fresh memory each time would cost more than opening them."""
+        self._memory = Memory(_ON_LOOP + 2 * CHUNK, _KEPT)
 
     async def put(self, chunks: AsyncIterator[Bytes]) -> BlobRef:
         stream = _SealedStream(new_seal(self._keys, self._algorithm), self._keys, self._threads)
@@ -84,7 +88,7 @@ class EncryptedBlobs:
         if on_loop and self._cached is not None:
             sealed = self._scratch[: part.sealed_length]
             if self._cached.read_cached(name, sealed, part.sealed_start) == part.sealed_length:
-                return open_content(seal, cipher, sealed, part)
+                return open_content(seal, cipher, sealed, part, self._memory.take(part.content))
         inner = BlobRef(name, sealed_size(ref.size))
         fetched = await self._inner.fetch(inner, start=part.sealed_start, length=part.sealed_length)
         if on_loop:

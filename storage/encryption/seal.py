@@ -141,15 +141,19 @@ def seal_content(seal: Seal, cipher: Aead, content: Bytes, first: int = 0, *, en
     return sealed
 
 
-def open_content(seal: Seal, cipher: Aead, sealed: Bytes, part: Span) -> Bytes:
-    """The range that `sealed` was read for; no byte of what fails its tag is ever given out."""
+def open_content(seal: Seal, cipher: Aead, sealed: Bytes, part: Span, content: Bytes | None = None) -> Bytes:
+    """The range that `sealed` was read for; no byte of what fails its tag is ever given out.
+
+    `content`, if it is given, is memory of that many bytes to open it into.
+    """
     view = memoryview(sealed)
     at = 0
     if part.sealed_start == 0:
         if view[:HEADER] != seal.header:
             raise Damaged("damaged: the header of a blob")
         at = HEADER
-    content = bytearray(part.content)
+    if content is None:
+        content = bytearray(part.content)
     out = memoryview(content)
     try:
         for index in range(part.count):
@@ -163,7 +167,7 @@ def open_content(seal: Seal, cipher: Aead, sealed: Bytes, part: Span) -> Bytes:
     return _range_of(content, part)
 
 
-def _range_of(content: bytearray, part: Span) -> Bytes:
+def _range_of(content: Bytes, part: Span) -> Bytes:
     """A view of the range, unless it would keep much more in memory than it shows."""
     if part.length == part.content:
         return content
