@@ -26,8 +26,10 @@ from server.kernel.context import Actor, Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.trail import Trail
+from server.smart.lockout import network_of
 from server.soap.message import Transaction
 from server.soap.names import WSA
+from server.soap.surface import address_of
 from server.trust.assertions import has_assertion
 from server.trust.conditions import Presented
 from server.trust.nodes import Caller, Nodes
@@ -61,8 +63,19 @@ class SoapDoor:
         scheme, _, _ = (call.header("authorization") or "").partition(" ")
         if scheme.lower() == "bearer":
             return await self.tokens.enter(call, endpoint, request_id)
-        client = call.scope.get("client")
-        return Context(_NOBODY, request_id, peer=client[0] if client else "", trail=Trail())
+        return Context(_NOBODY, request_id, peer=address_of(call), trail=Trail())
+
+    async def sender(self, call: Call) -> str:
+        """The client of a token, the node or else the name of a certificate that TLS has checked, or the address."""
+        actor = call.context.actor
+        if actor is not _NOBODY:
+            return f"client|{actor.client or actor.id}"
+        caller = await self._caller(call)
+        if caller.node is not None:
+            return f"node|{caller.node.id}"
+        if caller.certificate is not None:
+            return f"certificate|{caller.subject}"
+        return network_of(address_of(call))
 
     async def identify(
         self, call: Call, header: etree._Element | None, body: etree._Element, transaction: Transaction

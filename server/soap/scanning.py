@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from weakref import WeakValueDictionary
 
 from server.kernel.problem import Kind, Problem
 from storage.pieces import even
@@ -27,18 +28,39 @@ _FREE = _TAKEN_AT_ONCE = 1 << 20
 
 
 class Room:
-    """Bytes that all messages of a process may take up together; whoever comes too late is told to come again."""
+    """Bytes that messages may take up together; whoever comes too late is told to come again."""
 
-    def __init__(self, octets: int) -> None:
+    def __init__(self, octets: int, within: Room | None = None) -> None:
         self._left = octets
+        self._within = within
 
     def take(self, octets: int) -> None:
         if octets > self._left:
             raise Problem(Kind.BUSY, "Too many long messages come in at once.", retry_after=5)
+        if self._within is not None:
+            self._within.take(octets)
         self._left -= octets
 
     def give_back(self, octets: int) -> None:
         self._left += octets
+        if self._within is not None:
+            self._within.give_back(octets)
+
+
+class Shares:
+    """Room for all messages of a process, of which no sender has more than a fourth: none alone keeps others out."""
+
+    def __init__(self, octets: int) -> None:
+        self._whole = Room(octets)
+        self._share = octets // 4
+        self._rooms: WeakValueDictionary[str, Room] = WeakValueDictionary()
+
+    def of(self, sender: str, longest: int) -> Room:
+        """One for all messages of a sender that are on their way; the longest message alone always fits."""
+        room = self._rooms.get(sender)
+        if room is None:
+            self._rooms[sender] = room = Room(max(self._share, longest), self._whole)
+        return room
 
 
 class Scanner:

@@ -28,7 +28,7 @@ from server.soap.envelope import Envelope
 from server.soap.message import Exchange, Reply, Transaction
 from server.soap.reading import Incoming, MessageLimits
 from server.soap.replying import Replies
-from server.soap.scanning import Room
+from server.soap.scanning import Shares
 from server.soap.writing import Addressed, Packed, pack
 from storage.errors import StoreUnavailable
 from storage.ports import Blobs
@@ -44,6 +44,10 @@ _log = logging.getLogger("weft.soap")
 class Identify(Protocol):
     """Who names the actor of a message."""
 
+    async def sender(self, call: Call) -> str:
+        """Whose share of the room a message takes up, as far as its connection tells before it is read."""
+        ...
+
     async def identify(
         self, call: Call, header: etree._Element | None, body: etree._Element, transaction: Transaction
     ) -> Context:
@@ -54,10 +58,18 @@ class Identify(Protocol):
 class AsEntered:
     """The actor is whom the door of the surface named: sign-in is off."""
 
+    async def sender(self, call: Call) -> str:
+        return address_of(call)
+
     async def identify(
         self, call: Call, header: etree._Element | None, body: etree._Element, transaction: Transaction
     ) -> Context:
         return call.context
+
+
+def address_of(call: Call) -> str:
+    client = call.scope.get("client")
+    return client[0] if client else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +83,8 @@ class SoapSurface:
     identify: Identify = field(default_factory=AsEntered)
     limits: MessageLimits = field(default_factory=MessageLimits)
     replies: Replies = field(default_factory=lambda: Replies(Hosts()))
-    room: Room = field(default_factory=lambda: Room(_ROOM))
-    unknown: Room = field(default_factory=lambda: Room(_UNKNOWN))
+    room: Shares = field(default_factory=lambda: Shares(_ROOM))
+    unknown: Shares = field(default_factory=lambda: Shares(_UNKNOWN))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(self._endpoint(path, rows) for path, rows in self.rows.items())
@@ -89,7 +101,9 @@ class SoapSurface:
 
     async def _handle(self, call: Call, rows: Sequence[Transaction]) -> Answer:
         stream, content_type = _whole(call, self.offload), call.header("content-type") or ""
-        incoming = Incoming(stream, content_type, self.blobs, self.offload, self.limits, self.room, self.unknown)
+        sender, limits = await self.identify.sender(call), self.limits
+        room, unknown = self.room.of(sender, limits.message), self.unknown.of(sender, limits.document)
+        incoming = Incoming(stream, content_type, self.blobs, self.offload, limits, room, unknown)
         try:
             return await self._exchange(call, rows, incoming)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,7 @@ class House:
         roles = {"309343006": ("radiologist",), "PAT": ("patient",)}
         self.runner.run(self.records.commit([store.put(Issuer(ISSUER, (signer().pem,), roles=roles)), store.put(node)]))
         assertions = Assertions(store, self.clock, self.threads, Own(AUDIENCE, "urn:oid:1.2.3"))
-        door = SoapDoor(
+        self.door = door = SoapDoor(
             Tokens(),
             Doorstep(self.log, self.clock),
             Nodes(store, self.clock),
@@ -122,9 +123,10 @@ class House:
         )
         blobs = FolderBlobs(self.folder, self.threads)
         surface = SoapSurface("xds", {"/registry": (row,)}, blobs, self.threads, door)
+        [self.endpoint] = surface.endpoints()
         self.app = SurfaceApplication(
             prefix="/xds",
-            endpoints=surface.endpoints(),
+            endpoints=[self.endpoint],
             problem=surface.problem,
             door=door,
             cors=Cors.parse(""),
@@ -252,6 +254,34 @@ def test_a_bad_assertion_is_not_passed_over_for_a_good_connection(house: House) 
         status, code, _ = house.send(forged, **more)
         assert (status, code) == (400, "wsse:FailedAuthentication")
     assert house.actors == []
+
+
+STRANGER = signer("stranger").der
+SENDERS = {
+    "a token's client": ({"authorization": "Bearer good"}, {}, "10.0.0.7", f"client|{NURSE.client or NURSE.id}"),
+    "a node": ({}, {CLIENT_CERTIFICATE: signer("north").der}, "10.0.0.7", "node|north"),
+    "a certificate of no node": (
+        {}, {CLIENT_CERTIFICATE: STRANGER}, "10.0.0.7", f"certificate|{read_der(STRANGER).subject}",
+    ),
+    "a certificate a proxy tells of, who may be anybody": (
+        {"client-cert": f":{b64encode(STRANGER).decode()}:"}, {SOCKET_PEER: "10.9.0.1"}, "10.0.0.7", "10.0.0.7",
+    ),
+    "an address": ({}, {}, "10.0.0.7", "10.0.0.7"),
+    "addresses of one customer": ({}, {}, "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SENDERS)
+def test_a_message_takes_up_room_of_whoever_its_connection_names(house: House, name: str) -> None:
+    headers, extensions, peer, sender = SENDERS[name]
+
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    call = Call({"headers": named, "extensions": extensions, "client": (peer, 5)}, receive, {}, "", Context(NURSE, "1"))
+    call.context = house.runner.run(house.door.enter(call, house.endpoint, "1"))
+    assert house.runner.run(house.door.sender(call)) == sender
 
 
 REFUSED: dict[str, dict[str, Any]] = {

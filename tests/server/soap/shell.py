@@ -22,7 +22,7 @@ from server.soap.message import Attachment, Exchange, Reply, Transaction, placeh
 from server.soap.names import SOAP, WSA, XOP
 from server.soap.reading import MessageLimits
 from server.soap.replying import Replies
-from server.soap.scanning import Room
+from server.soap.scanning import Shares
 from server.soap.surface import AsEntered, Identify, SoapSurface
 from storage.filesystem.blobs import FolderBlobs
 from tests.server.http.harness import Sent
@@ -79,8 +79,8 @@ class Shell:
     answers: Sequence[bytes] = ()
     asked: Callable[[Exchange], None] = lambda exchange: None
     keeps: bool = False
-    room: Room = field(default_factory=lambda: Room(64 << 20))
-    unknown: Room = field(default_factory=lambda: Room(64 << 20))
+    room: Shares = field(default_factory=lambda: Shares(64 << 20))
+    unknown: Shares = field(default_factory=lambda: Shares(64 << 20))
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -159,6 +159,7 @@ async def exchange(
     *,
     leaves: bool = False,
     counts: bool = False,
+    peer: str = "127.0.0.1",
 ) -> Sent:
     """`leaves`: the client goes when these pieces are sent, before the end of its request. `counts`: of the answer
     only its length is kept."""
@@ -187,6 +188,7 @@ async def exchange(
         "path": "/xds/echo",
         "query_string": b"",
         "server": None,
+        "client": (peer, 5),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
     }
     await app(scope, receive, send)

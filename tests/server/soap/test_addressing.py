@@ -114,6 +114,9 @@ class Nobody:
     def __init__(self) -> None:
         self.header: etree._Element | None = None
 
+    async def sender(self, call: Call) -> str:
+        return "nobody"
+
     async def identify(
         self, call: Call, header: etree._Element | None, body: etree._Element, transaction: Transaction
     ) -> Context:

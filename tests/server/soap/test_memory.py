@@ -11,7 +11,7 @@ import pytest
 
 from server.soap.message import Attachment, Exchange, Reply, placeholder
 from server.soap.reading import MessageLimits
-from server.soap.scanning import Room
+from server.soap.scanning import Shares
 from tests.server.soap.shell import MTOM, PLAIN, Shell, document, include, message, package, part, root
 
 BLOCK = bytes(range(256)) * 3 * 256
@@ -37,7 +37,7 @@ async def _blocks() -> AsyncIterator[bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_mtom", [True, False])
 def test_a_long_document_costs_little_memory(tmp_path: Path, is_mtom: bool) -> None:
-    shell = Large(tmp_path / "blobs", limits=MessageLimits(document=1 << 30), unknown=Room(1 << 30))
+    shell = Large(tmp_path / "blobs", limits=MessageLimits(document=1 << 30), unknown=Shares(1 << 30))
     if is_mtom:
         whole = package(root(message(document(include("cid:a@b")))), part(b"@@@", "<a@b>"))
         kind, block = MTOM, BLOCK

@@ -12,7 +12,7 @@ import pytest
 
 from server.soap.message import Exchange
 from server.soap.reading import MessageLimits
-from server.soap.scanning import Room
+from server.soap.scanning import Shares
 from tests.server.soap.shell import MTOM, PLAIN, ROOT, Shell, document, fault, include, message, package, part, root
 
 SAMPLES = random.Random(7)
@@ -243,7 +243,7 @@ def test_a_client_that_leaves_leaves_nothing(shell: Shell, share: float) -> None
 
 
 def test_long_envelopes_share_a_bounded_room(tmp_path: Path) -> None:
-    shell = Shell(tmp_path / "blobs", limits=MessageLimits(message=8 << 20), room=Room(3 << 20))
+    shell = Shell(tmp_path / "blobs", limits=MessageLimits(message=8 << 20), room=Shares(3 << 20))
     inside: list[int] = []
 
     def meanwhile(exchange: Exchange) -> None:
@@ -259,8 +259,39 @@ def test_long_envelopes_share_a_bounded_room(tmp_path: Path) -> None:
     assert shell.send(long).status == 200
 
 
+def test_one_sender_leaves_room_for_others(tmp_path: Path) -> None:
+    """A fourth of it is taken by one message: its sender has no more meanwhile, and another sender has."""
+    shell = Shell(tmp_path / "blobs", limits=MessageLimits(message=4 << 20), room=Shares(16 << 20))
+    inside: list[int] = []
+
+    def meanwhile(exchange: Exchange) -> None:
+        shell.asked = lambda _: None
+        with ThreadPoolExecutor(1) as thread:
+            for peer in ("127.0.0.1", "127.0.0.2"):
+                inside.append(thread.submit(shell.send, long, peer=peer).result().status)
+
+    long = message(f"<a>{'x' * 3_900_000}</a>")
+    shell.asked = meanwhile
+
+    assert shell.send(long).status == 200
+    assert inside == [503, 200]
+    assert shell.send(long).status == 200
+
+
+def test_what_one_sender_stores_before_it_is_known_is_a_share(tmp_path: Path) -> None:
+    limits = MessageLimits(message=64 << 10, document=100_000, parts=8)
+    shell = Shell(tmp_path / "blobs", limits=limits, unknown=Shares(1_000_000))
+    one, two, three = (part(OCTETS, f"<{name}@b>") for name in "abc")
+
+    bodies = (one + two, b""), (one + two + three, b""), (b"", one + two + three)
+    sent = [shell.send(package(before, root(message()), after), MTOM).status for before, after in bodies]
+
+    assert sent == [200, 503, 200]
+    assert shell.left == []
+
+
 def test_what_comes_before_its_sender_is_known_is_bounded(tmp_path: Path) -> None:
-    shell = Shell(tmp_path / "blobs", unknown=Room(150_000))
+    shell = Shell(tmp_path / "blobs", unknown=Shares(150_000))
     before = package(part(OCTETS, "<a@b>"), part(OCTETS, "<c@d>"), root(message()))
     after = package(root(message()), part(OCTETS, "<a@b>"), part(OCTETS, "<c@d>"))
 
