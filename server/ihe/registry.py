@@ -9,7 +9,7 @@ from server.ihe.responses import note, query_response, refuse, registry_response
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.soap.message import Exchange, Perform, Reply, Transaction
-from server.xds.ebxml_reading import AdhocQuery, read_adhoc_query, read_submission
+from server.xds.ebxml_reading import AdhocQuery, read_adhoc_query, take_submission
 from server.xds.queries import QueryAnswer
 from server.xds.removing import Removals, read_removal
 from server.xds.repository import Registering
@@ -79,11 +79,11 @@ class RegistryRows:
         return await self._registered(exchange, "ITI-61")
 
     async def _registered(self, exchange: Exchange, act: str) -> Reply:
-        submission = await self.offload.cpu(read_submission, exchange.body)
+        submission = await self.offload.cpu(take_submission, exchange.body)
         return Reply(registry_response(await self.registry.register(exchange.context, submission, act=act)))
 
     async def _update(self, exchange: Exchange) -> Reply:
-        submission = await self.offload.cpu(read_submission, exchange.body)
+        submission = await self.offload.cpu(take_submission, exchange.body)
         return Reply(registry_response(await self.updates.update(exchange.context, submission)))
 
     async def _remove(self, exchange: Exchange) -> Reply:

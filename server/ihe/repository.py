@@ -14,7 +14,7 @@ from server.kernel.measuring import Received
 from server.kernel.offload import Offload
 from server.soap.message import Exchange, Reply, Transaction
 from server.xds.document_removal import DocumentRemoval
-from server.xds.ebxml_reading import read_submission
+from server.xds.ebxml_reading import take_submission
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.repository import MOST_REQUESTS, DocumentRequest, Repository
 from server.xds.rim_fields import identity
@@ -86,7 +86,7 @@ class RepositoryRows:
         submit = exchange.body.find(_SUBMIT)
         if submit is None:
             raise refused(ErrorCode.REPOSITORY_METADATA, "The request holds no lcm:SubmitObjectsRequest.")
-        submission = await self.offload.cpu(read_submission, submit)
+        submission = await self.offload.cpu(take_submission, submit)
         warnings = await self.repository.provide(exchange.context, submission, _contents(exchange))
         return Reply(registry_response(warnings))
 

@@ -23,6 +23,8 @@ _CHARSETS = {
 """Their multi-byte characters contain no angle bracket, so bytes could be scanned before they were decoded."""
 _MOST_MARKS = 2_000_000
 """Elements and attributes, which cost many times their length in memory; a document entry has some hundred."""
+_DECLARATION = len(codecs.BOM_UTF8) + 1
+"""Behind the beginning of an XML declaration."""
 _EARLIER_EBRIM = ":xsd:2."
 
 
@@ -52,7 +54,7 @@ def parse(data: bytes, charset: str = "") -> Envelope:
         raise Problem(Kind.INVALID, f"The envelope is not well-formed XML (line {line}, column {column}).") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise Problem(Kind.INVALID, "A SOAP message may not have a document type declaration.")
-    return _envelope(root)
+    return _envelope(root, has_marks=b"<!--" in data or data.find(b"<?", _DECLARATION) >= 0)
 
 
 def _utf8(data: bytes, charset: str) -> bytes:
@@ -69,7 +71,7 @@ def _utf8(data: bytes, charset: str) -> bytes:
         raise Problem(Kind.INVALID, f"The envelope is not encoded in {found}, as it says.") from None
 
 
-def _envelope(root: etree._Element) -> Envelope:
+def _envelope(root: etree._Element, *, has_marks: bool) -> Envelope:
     if root.tag != ENVELOPE:
         raise _mismatch(root)
     parts = [child for child in root if isinstance(child.tag, str)]
@@ -77,8 +79,9 @@ def _envelope(root: etree._Element) -> Envelope:
     if len(parts) != 1 or parts[0].tag != BODY:
         raise Problem(Kind.INVALID, "A SOAP envelope has one Body, and before it at most one Header.")
     body = parts[0]
-    # Text that a comment splits would be read only to there.
-    etree.strip_tags(body, etree.Comment, etree.PI)
+    if has_marks:
+        # Text that a comment splits would be read only to there.
+        etree.strip_tags(body, etree.Comment, etree.PI)
     if len(body) != 1:
         raise Problem(Kind.INVALID, "The Body of this message must hold exactly one element.")
     _check_ebrim(body[0])

@@ -113,6 +113,8 @@ class Committer:
             await self.transactions.run(own, entries, _never, beside=once.acts, owner=OWNER)
         except Problem as problem:
             raise _told(problem) from problem
+        # What long changes leave behind is freed in pieces, with a turn for others between them.
+        await asyncio.sleep(0)
 
     async def _held(self, kept: Sequence[Kept]) -> dict[str, DocumentEntry]:
         """What submission sets and folders hold, by reference."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from server.audit.writes import Deed
 from server.xds.committing import Change
@@ -20,6 +21,18 @@ from server.xds.stored import Shelf, Stored
 from server.xds.surroundings import REPLACING, Surroundings, members_of, own_objects, patients_of, relations_of
 from server.xds.vocabulary import APPROVED, DEPRECATED, HAS_MEMBER
 from storage.query import Predicate
+
+FEW = 20
+"""Objects of a submission that is checked and planned without leaving the event loop."""
+
+
+class _Made(NamedTuple):
+    """New objects as they are kept; with them all objects named, by id, and associations by where they begin."""
+
+    submission: Submission
+    kept: tuple[Kept, ...]
+    objects: dict[str, RegistryObject]
+    begun: Mapping[str, Sequence[Association]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +46,25 @@ class Planner:
     new_id: Callable[[], str]
 
     async def plan(self, submission: Submission, around: Surroundings, act: str, allowed: Predicate) -> Change:
+        is_short = len(submission.documents) + len(submission.associations) <= FEW
+        made = (
+            self._made(submission, around) if is_short else await self.shelf.offload.cpu(self._made, submission, around)
+        )
+        kept = (
+            *made.kept,
+            *await deprecated(self.shelf, around.outdated.values()),
+            *await self._filled(made.begun, made.objects, self._receiving(made.submission, around)),
+        )
+        deed = Deed(act, submission.submission_sets[0].unique_id, (self.patient,))
+        return Change(kept=kept, acts=around.guards, deeds=(deed,), allowed=allowed)
+
+    def _made(self, submission: Submission, around: Surroundings) -> _Made:
         carried = list(self._carried(submission, around))
         made = self._stamped(replace(submission, associations=(*submission.associations, *carried)))
-        objects = around.objects | own_objects(made)
-        begun = _by_source(made.associations)
-        kept = (
-            *(self._kept(each, begun.get(each.id, ()), objects) for each in own_objects(made).values()),
-            *await deprecated(self.shelf, around.outdated.values()),
-            *await self._filled(begun, objects, self._receiving(made, around)),
-        )
-        deed = Deed(act, made.submission_sets[0].unique_id, (self.patient,))
-        return Change(kept=kept, acts=around.guards, deeds=(deed,), allowed=allowed)
+        own, begun = own_objects(made), _by_source(made.associations)
+        objects = around.objects | own
+        kept = tuple(self._kept(each, begun.get(each.id, ()), objects) for each in own.values())
+        return _Made(made, kept, objects, begun)
 
     def _stamped(self, submission: Submission) -> Submission:
         home = self.home

@@ -7,6 +7,7 @@ however many send at once and from however many processes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +31,7 @@ from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.keys import bare, urn
 from server.xds.merged_patients import number_of
 from server.xds.metadata import Submission
-from server.xds.registering import Planner, deprecated
+from server.xds.registering import FEW, Planner, deprecated
 from server.xds.sender_rights import SenderRights, rights_of
 from server.xds.stored import Shelf, batches
 from server.xds.structure import check_structure
@@ -42,9 +43,6 @@ from storage.ports import Delete, Put
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_FEW = 20
-"""Objects of a submission that is checked without leaving the event loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +73,7 @@ class Registry:
             context.trail.number(identity.patients[0], number)
             change = await self._change(settled, identity, act, rights, is_provided=bool(beside))
             await self.committer.commit(context, replace(change, acts=(*beside, *change.acts)))
+            await asyncio.sleep(0)
 
         await replanned(self.shelf.records, beside, attempt)
         return warnings
@@ -128,7 +127,7 @@ class Registry:
         errors += await self._known(settled.given)
         around = await surround(shelf, submission, rights.create)
         associating = Associating(own_objects(submission), around.objects, around.patients, identity)
-        errors += associating.check(submission)
+        errors += await self.work(submission, associating.check, submission)
         if errors:
             raise refusal(settled.told(errors))
         await rights.check_changes(shelf, submission, around)
@@ -157,6 +156,6 @@ class Registry:
 
     async def work(self, submission: Submission, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Here where it is short."""
-        if len(submission.documents) + len(submission.associations) <= _FEW:
+        if len(submission.documents) + len(submission.associations) <= FEW:
             return work(*args, **kwargs)
         return await self._offload.cpu(work, *args, **kwargs)

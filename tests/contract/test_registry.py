@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from server.access.decision import AccessPoint, NoConsents
 from server.audit.writes import Deed
 from server.fhir.json_form import Resource
 from server.kernel.context import Actor, Context, Grant
+from server.kernel.offload import Offload
 from server.kernel.problem import Problem
 from server.xds import vocabulary as v
 from server.xds.errors import errors_of
@@ -26,6 +27,7 @@ from tests.contract.conftest import Archive
 from tests.contract.registering_world import CONTEXT, RegistryWorld, association, cx, open_registry
 from tests.data.xds_objects import folder
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -457,3 +459,26 @@ def test_many_documents_are_one_commit(desk: Desk) -> None:
     known = desk.run(world.register(world.submission(*documents)))
     assert len(set(known.values())) == many + 1
     assert desk.run(world.counts()) == [1, many, 0, many, many, 1, many + 1]
+
+
+class Watched(Offload):
+    """Knows what was not done on the event loop, where a long submission would keep everybody waiting."""
+
+    def __init__(self) -> None:
+        super().__init__(io_threads=2, cpu_threads=1)
+        self.worked: set[str] = set()
+
+    async def cpu(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.worked.add(getattr(work, "__name__", ""))
+        return await super().cpu(work, *args, **kwargs)
+
+
+def test_a_long_submission_is_checked_and_planned_beside_the_event_loop(archive: Archive, store: Records) -> None:
+    threads = Watched()
+    try:
+        world = archive.run(open_registry(store, threads))
+        archive.run(world.register(world.submission(*(world.document(f"Document{number}") for number in range(21)))))
+    finally:
+        threads.close()
+    assert {"settle", "check", "_made", "_drafted", "_acts"} <= threads.worked
+    assert archive.run(world.counts()) == [1, 21, 0, 21, 21, 1, 22]

@@ -24,12 +24,14 @@ from server.fhir.references import Named, check_unreferenced
 from server.fhir.repository import Repository, changed
 from server.fhir.resolving import Surroundings, resolve
 from server.fhir.versions import ABSENT, Standing, standing_of
-from server.fhir.writing import Change, Prepared, same_content
+from server.fhir.writing import Act, Change, Prepared, same_content
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from storage.ports import Delete, Put
 
 _MOST_ISSUES = 100
+_FEW = 20
+"""Resources whose records are put together without leaving the event loop."""
 INTERACTIONS = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 
 Perform = Callable[[Context, Entry], Awaitable[EntryAnswer]]
@@ -37,6 +39,7 @@ Perform = Callable[[Context, Entry], Awaitable[EntryAnswer]]
 
 
 Beside = Callable[[Sequence[Prepared]], Sequence[Put | Delete]]
+"""Of many it is called in another thread."""
 
 
 class PatchReader(Protocol):
@@ -127,12 +130,15 @@ class _Attempt:
         prepared = await self._prepared(changing, micros)
         await self._check_references(changing, prepared)
         if prepared:
-            others = self.beside(prepared) if self.beside else ()
-            told = self.repository.told(self.context, prepared)
-            await self.repository.commit(
-                [*identities.guards, *(act for each in prepared for act in each.acts), *others, *told]
-            )
+            is_short = len(prepared) <= _FEW
+            acts = self._acts(prepared) if is_short else await self.repository.offload.cpu(self._acts, prepared)
+            await self.repository.commit([*identities.guards, *acts])
         return await self.repository.offload.cpu(_answers, entries, identities.entries, standings, prepared)
+
+    def _acts(self, prepared: Sequence[Prepared]) -> list[Act]:
+        others = self.beside(prepared) if self.beside else ()
+        told = self.repository.told(self.context, prepared)
+        return [*(act for each in prepared for act in each.acts), *others, *told]
 
     async def _standings(self, found: Sequence[Identified]) -> dict[Named, Standing]:
         """What stands of everything written, under the conditions of the entries and what the actor may touch."""

@@ -10,6 +10,7 @@ from time import process_time
 
 import pytest
 
+from server.soap.envelope import parse
 from server.soap.message import Exchange
 from server.soap.reading import MessageLimits
 from server.soap.scanning import Shares
@@ -298,6 +299,14 @@ def test_what_comes_before_its_sender_is_known_is_bounded(tmp_path: Path) -> Non
     assert [shell.send(each, MTOM).status for each in (before, after, before)] == [503, 200, 503]
     assert shell.send(message(document(BASE64))).status == 200
     assert shell.left == []
+
+
+@pytest.mark.parametrize("mark", ["<!-- c -->", "<?p i?>", "<?p?><!---->"])
+@pytest.mark.parametrize("start", ["", '<?xml version="1.0"?>', '\ufeff<?xml version="1.0"?>'])
+def test_text_is_whole_though_a_comment_or_an_instruction_stands_within(mark: str, start: str) -> None:
+    told = parse(start.encode() + message(f"<a>one{mark}two</a>"))
+    assert told.body.findtext("{*}a") == "onetwo"
+    assert parse(start.encode() + message("<a>onetwo</a>")).body.findtext("{*}a") == "onetwo"
 
 
 def test_no_bytes_make_anything_but_a_problem(tmp_path: Path) -> None:

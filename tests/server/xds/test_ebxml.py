@@ -14,7 +14,7 @@ from lxml import etree
 
 from server.kernel.problem import Kind, Problem
 from server.xds import vocabulary as v
-from server.xds.ebxml_reading import read_adhoc_query, read_object, read_objects, read_submission
+from server.xds.ebxml_reading import read_adhoc_query, read_object, read_objects, read_submission, take_submission
 from server.xds.ebxml_writing import write_object, write_reference
 from server.xds.metadata import (
     Association,
@@ -153,6 +153,13 @@ def test_what_is_written_keeps_the_schema(shared: Path) -> None:
 def test_an_answer_may_hold_references_beside_objects() -> None:
     request = _list(write_object(samples.folder()), write_reference("urn:uuid:AB"))
     assert read_objects(request[0]) == ([samples.folder()], ["urn:uuid:ab"])
+
+
+def test_what_was_taken_is_no_longer_in_the_message() -> None:
+    bodies = [write_object(each) for each in (samples.submission_set(), samples.document())]
+    request = _list(*bodies)
+    assert take_submission(request[0]) == read_submission(_list(*bodies)[0])
+    assert [len(each) for each in request[0]] == [0, 0]
 
 
 def test_the_samples_keep_their_meaning(shared: Path) -> None:
