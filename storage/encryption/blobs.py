@@ -35,6 +35,7 @@ from storage.ports import BlobRef, Blobs, Bytes, Threads
 _ON_LOOP = PIECE
 """The longest content that the event loop itself seals or opens."""
 _HEADERS_AT_ONCE = 32
+_OPENINGS_KEPT = 1024
 _KEPT = 8
 """Pieces of memory kept for opened content."""
 
@@ -61,6 +62,7 @@ class EncryptedBlobs:
         self._scratch = memoryview(bytearray(sealed_size(_ON_LOOP + 2 * CHUNK)))
         """For sealed bytes on their way through the loop: fresh memory each time would cost more than opening them."""
         self._memory = Memory(_ON_LOOP + 2 * CHUNK, _KEPT)
+        self._openings: dict[str, tuple[str, Seal, Aead]] = {}
 
     async def put(self, chunks: AsyncIterator[Bytes]) -> BlobRef:
         stream = _SealedStream(new_seal(self._keys, self._algorithm), self._keys, self._threads)
@@ -82,8 +84,7 @@ class EncryptedBlobs:
 
     async def fetch(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> Bytes:
         part = span(ref.size, start, extent(ref.size, start, length))
-        name, seal = inner_name(ref.name), seal_of_name(ref.name)
-        cipher = seal.cipher(self._keys)
+        name, seal, cipher = self._openings.get(ref.name) or self._opening(ref.name)
         on_loop = part.length <= _ON_LOOP and seal.algorithm.is_fast
         if on_loop and self._cached is not None:
             sealed = self._scratch[: part.sealed_length]
@@ -94,6 +95,14 @@ class EncryptedBlobs:
         if on_loop:
             return open_content(seal, cipher, fetched, part)
         return await self._threads.cpu(open_content, seal, cipher, fetched, part)
+
+    def _opening(self, name: str) -> tuple[str, Seal, Aead]:
+        """What the inner store calls the blob, and how it is opened; remembered, for blobs are read in ranges."""
+        if len(self._openings) >= _OPENINGS_KEPT:
+            self._openings.clear()
+        seal = seal_of_name(name)
+        opening = self._openings[name] = inner_name(name), seal, seal.cipher(self._keys)
+        return opening
 
     async def read(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> AsyncIterator[Bytes]:
         end = start + extent(ref.size, start, length)

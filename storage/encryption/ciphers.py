@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 from enum import Enum
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -95,4 +96,12 @@ def derived(algorithm: Algorithm, data_key: bytes, label: bytes, context: bytes)
     """The cipher for one use. SP 800-108: counter, label, a zero byte, context, length in bits."""
     size = algorithm.key_size
     text = b"\x00\x00\x00\x01" + label + b"\x00" + context + (8 * size).to_bytes(4, "big")
-    return algorithm.under(hmac.digest(data_key, text, "sha256")[:size])
+    mac = _keyed(data_key).copy()
+    mac.update(text)
+    return algorithm.under(mac.digest()[:size])
+
+
+@lru_cache(maxsize=16)
+def _keyed(data_key: bytes) -> hmac.HMAC:
+    """Looking an algorithm up in OpenSSL takes longer than one hash: it is done once for a data key."""
+    return hmac.new(data_key, digestmod="sha256")
