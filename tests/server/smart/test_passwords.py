@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
@@ -99,3 +99,22 @@ async def test_too_many_at_once_are_told_to_come_back(offload: Offload) -> None:
 )
 def test_weak_ones_are_named_by_what_is_wrong(password: str, why: Weakness | None) -> None:
     assert weakness(password, "andersson", "Anna Andersson") is why
+
+
+@pytest.mark.anyio
+async def test_what_is_compared_for_nobody_costs_as_much_as_a_hash(
+    offload: Offload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passwords, compared = Passwords(offload, CHEAP), list[str]()
+    whole = PasswordHasher.verify
+
+    def verify(hasher: PasswordHasher, known: str, password: str) -> bool:
+        compared.append(known)
+        return whole(hasher, known, password)
+
+    kept = await passwords.hash("three boats at noon")
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    assert await passwords.verify("three boats at noon", "") == Verdict(False)
+    assert await Passwords(offload, CHEAP).verify("three boats at noon", "") == Verdict(False)
+    assert [extract_parameters(each) for each in compared] == [extract_parameters(kept)] * 2
+    assert len(set(compared)) == 2
