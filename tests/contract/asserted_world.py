@@ -62,6 +62,7 @@ from tests.data.assertions import (
     coded,
     signer,
 )
+from tests.data.exchange import exchange
 from tests.data.soap_messages import Answered, answered
 from tests.data.xds_objects import document, submission
 from tests.server.audit.recording import Remembered
@@ -177,24 +178,10 @@ class AssertedWorld(ManifestWorld):
     async def _posted(self, path: str, content: bytes) -> Answered:
         head = b'--B\r\nContent-Type: application/xop+xml; type="application/soap+xml"\r\nContent-ID: <r@x>\r\n\r\n'
         kind = 'multipart/related; boundary=B; type="application/xop+xml"; start="<r@x>"'
-        waiting = [{"type": "http.request", "body": head + content + b"\r\n--B--\r\n"}]
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return waiting.pop() if waiting else {"type": "http.disconnect"}
-
-        async def send(part: dict[str, Any]) -> None:
-            sent.append(part)
-
-        scope: dict[str, Any] = {
-            "type": "http", "method": "POST", "scheme": "http", "path": path, "query_string": b"", "server": None,
-            "client": ("10.0.0.7", 5), "extensions": {},
-            "headers": [(b"content-type", kind.encode())],
-        }  # fmt: skip
-        await self.xds(scope, receive, send)
-        headers = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
-        body = b"".join(bytes(each.get("body", b"")) for each in sent[1:])
-        return answered(sent[0]["status"], headers["content-type"], body)
+        more: dict[str, Any] = {"server": None, "client": ("10.0.0.7", 5), "extensions": {}}
+        whole = head + content + b"\r\n--B--\r\n"
+        status, headers, body = await exchange(self.xds, "POST", path, {"content-type": kind}, whole, **more)
+        return answered(status, headers["content-type"], body)
 
     async def finds(self, asker: str, patient: str, kind: str = "LeafClass", *, across: bool = False) -> Answered:
         return await self.say("ITI-38" if across else "ITI-18", asker, find_documents(patient, kind))

@@ -27,6 +27,7 @@ from server.kernel.problem import Problem
 from server.kernel.trail import Trail
 from server.settings import Settings
 from tests.data.consents import label
+from tests.data.exchange import exchange
 
 HOST = "weft.example"
 EVERY_GRANT = (Grant(INTERACTIONS),)
@@ -170,27 +171,9 @@ async def _open(settings: Settings, chosen: dict[str, str]) -> Server:
 
 async def _asked(server: Server, method: str, path: str, body: bytes, headers: dict[str, str]) -> Got:
     path, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "query_string": query.encode(),
-        "server": ("127.0.0.1", 80),
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
-    }
-    messages: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        messages.append(message)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    await server.surfaces[path.split("/")[1]](scope, receive, send)
-    found = {name.decode().lower(): value.decode("latin-1") for name, value in messages[0]["headers"]}
-    whole = b"".join(bytes(each.get("body", b"")) for each in messages[1:])
-    return Got(messages[0]["status"], found, whole, server.door.trail)
+    surface = server.surfaces[path.split("/")[1]]
+    status, found, whole = await exchange(surface, method, path, headers, body, query=query, server=("127.0.0.1", 80))
+    return Got(status, found, whole, server.door.trail)
 
 
 @contextmanager

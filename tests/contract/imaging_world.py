@@ -52,6 +52,7 @@ from server.settings import Settings
 from storage.filesystem.blobs import FolderBlobs
 from storage.ports import Records
 from tests.contract.imaging_samples import STOW, label, stow_body
+from tests.data.exchange import exchange
 
 BASE = "http://pacs.example/dicomweb"
 SERVER_CONTEXT = Context(LOCAL_ACTOR, "test")
@@ -200,27 +201,10 @@ class ImagingWorld:
         **headers: str,
     ) -> Got:
         self.door.context = Context(who.actor, who.request_id, who.purpose, trail=Trail())
-        named = {"host": "pacs.example", "accept": accept, "content-type": content_type, **headers}
-        scope: dict[str, Any] = {
-            "type": "http",
-            "method": method,
-            "scheme": "http",
-            "path": "/dicomweb" + path,
-            "query_string": (query if isinstance(query, str) else urlencode(query)).encode(),
-            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items() if value],
-        }
-        messages: list[Mapping[str, Any]] = []
-        coming = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive() -> Mapping[str, Any]:
-            return coming.pop() if coming else {"type": "http.disconnect"}
-
-        async def send(message: Mapping[str, Any]) -> None:
-            messages.append(message)
-
-        await self.app(scope, receive, send)
-        sent = {name.decode().lower(): value.decode("latin-1") for name, value in messages[0]["headers"]}
-        return Got(messages[0]["status"], sent, b"".join(bytes(each.get("body", b"")) for each in messages[1:]))
+        sent = {"host": "pacs.example", "accept": accept, "content-type": content_type, **headers}
+        named = {name.replace("_", "-"): value for name, value in sent.items() if value}
+        text = query if isinstance(query, str) else urlencode(query)
+        return Got(*await exchange(self.app, method, "/dicomweb" + path, named, body, query=text))
 
     async def get(self, who: Context, path: str, query: Mapping[str, str] | str = "", **more: str) -> Got:
         return await self.ask(who, "GET", path, query, **more)

@@ -11,6 +11,7 @@ from uuid import uuid4
 from lxml import etree
 
 from server.soap.names import SOAP, WSA, XOP
+from tests.data.exchange import exchange
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
 _STATUS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}RegistryResponse"
@@ -72,22 +73,8 @@ async def post(app: Any, path: str, action: str, body: bytes) -> Answered:
 
 
 async def ask(app: Any, path: str, content: bytes, media_type: str) -> tuple[int, dict[str, str], bytes]:
-    scope = {
-        "type": "http", "method": "POST", "scheme": "http", "path": path, "query_string": b"", "http_version": "1.1",
-        "headers": [(b"host", b"pacs.example"), (b"content-type", media_type.encode())],
-    }  # fmt: skip
-    messages: list[Mapping[str, Any]] = []
-    coming = [{"type": "http.request", "body": content, "more_body": False}]
-
-    async def receive() -> Mapping[str, Any]:
-        return coming.pop() if coming else {"type": "http.disconnect"}
-
-    async def send(message: Mapping[str, Any]) -> None:
-        messages.append(message)
-
-    await app(scope, receive, send)
-    sent = {name.decode().lower(): value.decode("latin-1") for name, value in messages[0]["headers"]}
-    return messages[0]["status"], sent, b"".join(bytes(each.get("body", b"")) for each in messages[1:])
+    named = {"host": "pacs.example", "content-type": media_type}
+    return await exchange(app, "POST", path, named, content, http_version="1.1")
 
 
 def answered(status: int, media_type: str, content: bytes) -> Answered:

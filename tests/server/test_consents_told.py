@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from server.assembly import Services, open_services
 from server.audit.codes import CONSENT_DECISION
@@ -20,6 +19,7 @@ from server.settings import Settings
 from server.smart.digest import digest, new_secret
 from server.smart.model import Approval, Client, Token, User
 from tests.data.consents import TPO, Json, consent, deny, permit
+from tests.data.exchange import exchange
 
 OURS = Context(LOCAL_ACTOR, "ours")
 PATIENT: Json = {"resourceType": "Patient", "id": "p", "identifier": [{"system": "urn:mrn", "value": "1"}]}
@@ -64,18 +64,9 @@ async def ask(services: Services, path: str, token: str) -> tuple[int, bytes]:
         offload=services.offload,
         base_url="http://weft.example",
     )
-    headers = [(b"host", b"weft.example"), (b"authorization", f"Bearer {token}".encode())]
-    scope = {"type": "http", "method": "GET", "scheme": "http", "path": path, "query_string": b"", "headers": headers}
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b""}
-
-    await surface(scope, receive, send)
-    return sent[0]["status"], b"".join(each.get("body", b"") for each in sent[1:])
+    named = {"host": "weft.example", "authorization": f"Bearer {token}"}
+    status, _, body = await exchange(surface, "GET", path, named)
+    return status, body
 
 
 async def decisions(services: Services) -> list[Event]:

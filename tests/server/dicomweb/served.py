@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from server.access.decision import AccessPoint
 from server.access.imaging import ImagingAccess
@@ -30,6 +29,7 @@ from server.http.door import OpenDoor
 from server.http.surface import Endpoint
 from server.kernel.answers import AnswerCache
 from server.kernel.context import LOCAL_ACTOR, Actor
+from tests.data.exchange import exchange
 from tests.server.archive.opened import Archive, opened
 
 BASE = "http://pacs.example:8080/dicomweb"
@@ -91,29 +91,10 @@ class Served:
     ) -> Got:
         named = {"host": "pacs.example:8080", **({} if accept is None else {"accept": accept})}
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
-        scope: dict[str, Any] = {
-            "type": "http",
-            "method": method,
-            "scheme": "http",
-            "path": "/dicomweb" + path,
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
-        }
-        messages: list[dict[str, Any]] = []
-
-        async def send(message: dict[str, Any]) -> None:
-            messages.append(message)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.disconnect"}
-
-        await self.app(scope, receive, send)
-        sent = [(name.decode().lower(), value.decode("latin-1")) for name, value in messages[0]["headers"]]
-        body = b"".join(bytes(message.get("body", b"")) for message in messages[1:])
-        found = {name: ", ".join(v for n, v in sent if n == name) for name, _ in sent}
+        status, found, body = await exchange(self.app, method, "/dicomweb" + path, named, query=query)
         if "content-length" in found and method != "HEAD":
             assert int(found["content-length"]) == len(body)
-        return Got(messages[0]["status"], found, body)
+        return Got(status, found, body)
 
 
 def surfaces(archive: Archive, access: ImagingAccess, answers: AnswerCache) -> tuple[Endpoint, ...]:

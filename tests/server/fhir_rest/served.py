@@ -16,6 +16,7 @@ from server.app import FHIR, fhir_surface
 from server.assembly import Services, open_services
 from server.http.application import SurfaceApplication
 from server.settings import Settings
+from tests.data.exchange import exchange
 
 HOST = "fhir.example"
 BASE = f"http://{HOST}/fhir"
@@ -76,27 +77,8 @@ class Served:
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Got:
         path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "scheme": "http",
-            "path": FHIR + path,
-            "query_string": query.encode(),
-            "server": ("127.0.0.1", 80),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
-        }
-        messages: list[dict[str, Any]] = []
-
-        async def send(message: dict[str, Any]) -> None:
-            messages.append(message)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self.app(scope, receive, send)
-        sent = [(name.decode().lower(), value.decode("latin-1")) for name, value in messages[0]["headers"]]
-        found = {name: ", ".join(v for n, v in sent if n == name) for name, _ in sent}
-        return Got(messages[0]["status"], found, b"".join(bytes(each.get("body", b"")) for each in messages[1:]))
+        server = ("127.0.0.1", 80)
+        return Got(*await exchange(self.app, method, FHIR + path, headers, body, query=query, server=server))
 
 
 @contextmanager

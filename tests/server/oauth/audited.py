@@ -19,6 +19,7 @@ from server.settings import Settings
 from server.smart.digest import digest
 from server.smart.model import Approval, Client, Token, User
 from server.smart.stores import SmartStore
+from tests.data.exchange import exchange
 
 HOST = "weft.example"
 YEAR = 365 * 86_400_000_000
@@ -89,27 +90,9 @@ class Audited:
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Got:
         path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "scheme": "https",
-            "path": path,
-            "query_string": query.encode(),
-            "server": ("127.0.0.1", 443),
-            "client": ("10.0.0.7", 4711),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
-        }
-        messages: list[dict[str, Any]] = []
-
-        async def send(message: dict[str, Any]) -> None:
-            messages.append(message)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self.surfaces["/" + path.split("/")[1]](scope, receive, send)
-        found = {name.decode().lower(): value.decode("latin-1") for name, value in messages[0]["headers"]}
-        return Got(messages[0]["status"], found, b"".join(bytes(each.get("body", b"")) for each in messages[1:]))
+        surface = self.surfaces["/" + path.split("/")[1]]
+        by: dict[str, Any] = {"scheme": "https", "server": ("127.0.0.1", 443), "client": ("10.0.0.7", 4711)}
+        return Got(*await exchange(surface, method, path, headers, body, query=query, **by))
 
 
 @contextmanager
