@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -94,6 +95,18 @@ def start(place: Place, *, scheme: str = "http", **settings: str) -> Server:
         # Between finding a free port and taking it another test may have been quicker.
         if "address already in use" not in server.tail():
             raise AssertionError(f"the server did not start\n{server.tail()}")
+
+
+def await_https(server: Server, context: ssl.SSLContext) -> None:
+    """Until a server of HTTPS answers who connects so; `start` does not wait for such a one."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(f"{server.url}/healthz", context=context, timeout=5).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, server.tail()
+            assert server.process.poll() is None, server.tail()
 
 
 def _spawned(place: Place, scheme: str, settings: Mapping[str, str]) -> Server:

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.data.instances import instance
 from tests.e2e.clients import BOUNDARY, client, fetch, post_stream, store, stored
-from tests.e2e.running import Place, Server, free_port, running, start, weft
+from tests.e2e.running import Place, Server, await_https, free_port, running, start, weft
 
 
 def test_two_workers_share_one_sqlite_archive(small_place: Place) -> None:
@@ -107,7 +107,7 @@ def test_d16_https_is_spoken_by_tls_1_2_and_newer(small_place: Place, certificat
     server = start(small_place, scheme="https", auth="smart", tls_certificate=str(chain), tls_key=str(key))
     context = ssl.create_default_context(cafile=str(chain))
     try:
-        _await_https(server, context)
+        await_https(server, context)
         for path, status in (("/fhir/metadata", 200), ("/oauth/authorize", 400), ("/oauth/token", 405)):
             assert _status(server, path, context) == status
         context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -138,17 +138,6 @@ def _by_tls(server: Server, newest: ssl.TLSVersion) -> None:
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain, context.wrap_socket(plain):
         pass
-
-
-def _await_https(server: Server, context: ssl.SSLContext) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"{server.url}/healthz", context=context, timeout=5).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, server.tail()
-            assert server.process.poll() is None, server.tail()
 
 
 def test_only_the_origins_named_may_call(small_place: Place) -> None:

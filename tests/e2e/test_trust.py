@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,7 +14,7 @@ from server.audit.event import Event
 from server.groundwork import Groundwork
 from tests.contract.asserted_world import find_documents
 from tests.data.assertions import SOAP, WSA, WSSE, Signer, fresh_assertion, signer
-from tests.e2e.running import Place, Server, start
+from tests.e2e.running import Place, Server, await_https, start
 from tests.server.commands.administering import asking, told
 
 
@@ -69,7 +68,7 @@ def test_nodes_and_people_are_let_in_and_strangers_are_not(tmp_path: Path) -> No
     server = start(place, scheme="https", auth="smart", **pair)
     try:
         nobody = _client(None)
-        _await(server, nobody)
+        await_https(server, nobody)
         assert _asked(server, nobody) == (400, "wsse:FailedAuthentication")
         assert _asked(server, _client(files["unknown"])) == (400, "wsse:FailedAuthentication")
         assert _asked(server, _client(files["north"])) == (200, "Success")
@@ -90,14 +89,3 @@ def test_nodes_and_people_are_let_in_and_strangers_are_not(tmp_path: Path) -> No
 async def _events(ground: Groundwork) -> list[Event]:
     assert ground.audit is not None
     return [each.event for each in (await ground.audit.recorder.events("", 100)).events]
-
-
-def _await(server: Server, context: ssl.SSLContext) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"{server.url}/healthz", context=context, timeout=5).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, server.tail()
-            assert server.process.poll() is None, server.tail()
