@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -22,6 +22,8 @@ from server.fhir_rest import problems as fhir_problems
 from server.http import browser_policy
 from server.http.application import Receive, Scope, Send, SurfaceApplication
 from server.http.cors import Cors
+from server.http.routing import Router
+from server.http.surface import Endpoint, ProblemRenderer
 from server.ihe.door import SoapDoor
 from server.kernel.context import LOCAL_ACTOR, Context
 from server.kernel.supervision import supervised
@@ -135,53 +137,42 @@ def surfaces_of(services: Services, settings: Settings) -> dict[str, SurfaceAppl
 def soap_surface(
     surface: SoapSurface, door: SoapDoor | None, services: Services, settings: Settings
 ) -> SurfaceApplication:
-    return SurfaceApplication(
-        prefix="/" + surface.name,
-        endpoints=surface.endpoints(),
-        problem=surface.problem,
-        door=door or services.door,
-        cors=_cors(services, settings),
-        offload=services.offload,
-        base_url=settings.base_url,
-        policy=_policy(settings),
-    )
+    prefix, endpoints = "/" + surface.name, surface.endpoints()
+    return _application(services, settings, prefix, surface.problem, endpoints, door=door)
 
 
 def dicomweb_surface(services: Services, settings: Settings) -> SurfaceApplication:
-    return SurfaceApplication(
-        prefix=DICOMWEB,
-        endpoints=services.dicomweb().endpoints(),
-        problem=problems.render,
-        door=services.door,
-        cors=_cors(services, settings),
-        offload=services.offload,
-        base_url=settings.base_url,
-        policy=_policy(settings),
-    )
+    return _application(services, settings, DICOMWEB, problems.render, services.dicomweb().endpoints())
 
 
 def fhir_surface(services: Services, settings: Settings) -> SurfaceApplication:
     documents = services.smart.documents().fhir_endpoints() if settings.auth != "off" else ()
-    return SurfaceApplication(
-        prefix=FHIR,
-        endpoints=(),
-        router=services.fhir_rest().router(documents),
-        problem=fhir_problems.render,
-        door=services.door,
-        cors=_cors(services, settings),
-        offload=services.offload,
-        base_url=settings.base_url,
-        policy=_policy(settings),
-    )
+    router = services.fhir_rest().router(documents)
+    return _application(services, settings, FHIR, fhir_problems.render, router=router)
 
 
 def oauth_surface(services: Services, settings: Settings) -> SurfaceApplication:
     oauth = services.oauth()
+    return _application(services, settings, OAUTH, oauth.problem, oauth.endpoints())
+
+
+def _application(
+    services: Services,
+    settings: Settings,
+    prefix: str,
+    problem: ProblemRenderer,
+    endpoints: Sequence[Endpoint] = (),
+    *,
+    router: Router | None = None,
+    door: SoapDoor | None = None,
+) -> SurfaceApplication:
+    """A surface with what all of them are given alike."""
     return SurfaceApplication(
-        prefix=OAUTH,
-        endpoints=oauth.endpoints(),
-        problem=oauth.problem,
-        door=services.door,
+        prefix=prefix,
+        endpoints=endpoints,
+        router=router,
+        problem=problem,
+        door=door or services.door,
         cors=_cors(services, settings),
         offload=services.offload,
         base_url=settings.base_url,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from server.ihe.responses import note, query_response, refuse, registry_response, told
-from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.soap.message import Exchange, Perform, Reply, Transaction
-from server.xds.ebxml_reading import AdhocQuery, read_adhoc_query, take_submission
-from server.xds.queries import QueryAnswer
+from server.xca.querying import Answering
+from server.xds.ebxml_reading import read_adhoc_query, take_submission
 from server.xds.removing import Removals, read_removal
 from server.xds.repository import Registering
 from server.xds.updating import Updates
@@ -19,10 +17,6 @@ from server.xds.vocabulary import LCM, QUERY
 _SUBMIT = f"{{{LCM}}}SubmitObjectsRequest"
 _REMOVE = f"{{{LCM}}}RemoveObjectsRequest"
 _ASK = f"{{{QUERY}}}AdhocQueryRequest"
-
-
-class Answering(Protocol):
-    async def answer(self, context: Context, query: AdhocQuery, *, is_gateway: bool = False) -> QueryAnswer: ...
 
 
 @dataclass(frozen=True, slots=True)

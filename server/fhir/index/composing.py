@@ -39,7 +39,7 @@ def _way(draft: Draft, path: Path, plain: Plain, named: Named) -> Parameter | No
         return None
     sources = (Source(draft.code),) if path.steps else ()
     own_routes = tuple(routes(path, draft.resource_type))
-    return replace(_bare(draft), components=made, sources=sources, routes=own_routes)
+    return replace(draft.bare, is_repeating=True, components=made, sources=sources, routes=own_routes)
 
 
 def _joined(draft: Draft, ways: list[Parameter], others: Mapping[str, list[Parameter]]) -> Parameter:
@@ -47,7 +47,7 @@ def _joined(draft: Draft, ways: list[Parameter], others: Mapping[str, list[Param
     if len(shared) == 1:
         return shared[0]
     components = shared[0].components if shared else ()
-    return replace(_bare(draft), union=tuple(shared), components=components)
+    return replace(draft.bare, is_repeating=True, union=tuple(shared), components=components)
 
 
 def _shared(way: Parameter, others: Mapping[str, list[Parameter]]) -> Parameter:
@@ -60,18 +60,6 @@ def _shared(way: Parameter, others: Mapping[str, list[Parameter]]) -> Parameter:
 
 def _meaning(way: Parameter) -> object:
     return way.routes, [(each.parameter.type, each.parameter.routes) for each in way.components]
-
-
-def _bare(draft: Draft) -> Parameter:
-    return Parameter(
-        code=draft.code,
-        type=draft.type,
-        url=str(draft.definition["url"]),
-        resource_type=draft.resource_type,
-        base=tuple(draft.definition["base"]),
-        expression=draft.expression,
-        is_repeating=True,
-    )
 
 
 def _whole_component(draft: Draft, component: Definition, shape: str, plain: Plain, named: Named) -> Component | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from profiles.definitions import CANONICAL
 from server.fhir.index.expressions import Path, parse, parts, told
+from server.fhir.index.parameters import Parameter
 from server.fhir.index.routes import Move, Route, routes
 
 Definition = Mapping[str, Any]
@@ -34,6 +35,18 @@ class Draft:
     @property
     def type(self) -> str:
         return str(self.definition["type"])
+
+    @property
+    def bare(self) -> Parameter:
+        """The parameter as far as the definition alone tells."""
+        return Parameter(
+            code=self.code,
+            type=self.type,
+            url=str(self.definition["url"]),
+            resource_type=self.resource_type,
+            base=tuple(self.definition["base"]),
+            expression=self.expression,
+        )
 
     @property
     def is_published(self) -> bool:

@@ -10,7 +10,7 @@ rows: the same routes restricted to a type (`patient` within `subject`), or a un
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from profiles.definitions import definitions
@@ -126,13 +126,8 @@ def _unusable(definition: Definition) -> str | None:
 
 
 def _plain(draft: Draft, sources: tuple[Source, ...]) -> Parameter:
-    return Parameter(
-        code=draft.code,
-        type=draft.type,
-        url=str(draft.definition["url"]),
-        resource_type=draft.resource_type,
-        base=tuple(draft.definition["base"]),
-        expression=draft.expression,
+    return replace(
+        draft.bare,
         targets=draft.targets,
         kinds=frozenset(each.type for each in draft.routes),
         value_sets=tuple(dict.fromkeys(each.value_set for each in draft.routes if each.value_set)),
