@@ -38,6 +38,7 @@ def ihe(surfaces: Sequence[SoapSurface], catalogue: Catalogue) -> str:
         ["# IHE statement", "", _PREFACE],
         ["## Transactions over SOAP", "", _SOAP, "", *_transactions(surfaces)],
         ["## Transactions over FHIR, HL7 version 2 and DICOMweb", "", *_others(catalogue)],
+        ["## Identity feeds", "", _FEEDS],
         ["## Stored queries", "", _QUERIES, "", *_queries()],
         ["## Options", "", *_OPTIONS],
         ["## Manifests", "", _MANIFESTS],
@@ -77,6 +78,12 @@ _OPTIONS = (
     " Services but for a listed ReplyTo, Delayed Document Assembly, Invoke Image Display, Document Digital Signature:"
     " a signature is kept with its association and not verified.",
 )
+
+_FEEDS = """\
+With sign-in a sender feeds identities of the assigning authorities that are named for its node, issuer or client, and
+of no others; whoever has none named is refused and told so. Of one message (ITI-8, ITI-44) identifiers of other
+authorities are passed over, and a citizen number is nobody's feed. Over FHIR (ITI-104) the authority by whose
+identifier the patient is named counts; Patients written by their id are a matter of rights to them."""
 
 _MANIFESTS = """\
 Each study here is published by a Key Object Selection (Manifest, TID 2010) made of the index, with every instance in

@@ -15,6 +15,7 @@ from server.access.roles import SYSTEM, USER_ROLES
 from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, day, say, show
 from server.commands.configuration import fail, settings_or_exit
+from server.commands.feeds import Authorities, Feeds, authorities, tell
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
 from server.kernel.clock import micros
@@ -54,6 +55,7 @@ def add(
     purpose: Annotated[str, typer.Option(help="Purpose of use (TREAT, HRESCH…) it states where it states none.")] = "",
     patient: Annotated[list[str] | None, typer.Option(help="Logical id of a patient it is limited to; repeat.")] = None,
     fhir_user: Annotated[str, typer.Option(help="Device/4: what consents may name it by.")] = "",
+    feeds: Feeds = None,
     client_id: Annotated[str, typer.Option("--id", help="client_id; made up where none is given.")] = "",
     data: Data = None,
     records: Records = None,
@@ -92,6 +94,7 @@ def add(
         tuple(patient) if patient else None,
         tuple(role or (SYSTEM,)),
         fhir_user,
+        authorities(feeds),
     )
     acting(lambda ground: _kept(ground, client, metadata), data, records, _OTHERS)
     say(f"client_id {client.id}")
@@ -112,6 +115,18 @@ def approve(id: Id, data: Data = None, records: Records = None) -> None:
     say(f"{id} may ask for tokens.")
 
 
+@clients.command("feeds")
+def feeds_(id: Id, authority: Authorities = None, data: Data = None, records: Records = None) -> None:
+    """Name anew the authorities whose patient identities may be fed through it (ITI-44, ITI-104)."""
+    told = authorities(authority)
+
+    async def work(ground: Groundwork) -> None:
+        await _change(ground, id, "feeds", feeds=told)
+
+    acting(work, data, records, _OTHERS)
+    tell(id, told)
+
+
 @clients.command()
 def revoke(id: Id, data: Data = None, records: Records = None) -> None:
     """Shut an app out: all approvals and tokens end at once."""
@@ -129,7 +144,7 @@ def list_(data: Data = None, records: Records = None) -> None:
     """Show every app and backend service."""
     found = acting(lambda ground: ground.smart.store.every(Client), data, records)
     rows = [_row(held.value) for held in sorted(found, key=lambda held: held.value.name.casefold())]
-    show(("CLIENT_ID", "NAME", "BY", "SCOPES", "PURPOSE", "SINCE", ""), rows, "There is no client yet.")
+    show(("CLIENT_ID", "NAME", "BY", "SCOPES", "PURPOSE", "FEEDS", "SINCE", ""), rows, "There is no client yet.")
 
 
 def _row(client: Client) -> tuple[str, ...]:
@@ -140,6 +155,7 @@ def _row(client: Client) -> tuple[str, ...]:
         f"{by}, backend" if BACKEND in client.grants else by,
         " ".join(client.scopes),
         client.purpose,
+        " ".join(client.feeds),
         day(client.created),
         "" if client.is_approved else "shut out, or waits",
     )

@@ -13,6 +13,7 @@ from server.access.consent.purposes import TREATMENT, is_known
 from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, day, say, show
 from server.commands.configuration import fail, settings_or_exit
+from server.commands.feeds import Authorities, Feeds, authorities, tell
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
 from server.kernel.clock import Clock, micros
@@ -49,6 +50,7 @@ def add(
         list[str] | None, typer.Option(help="system|value: the only organizations it may name; repeat it.")
     ] = None,
     people: Annotated[str, typer.Option(help="System of the identifiers it names people by.")] = "",
+    feeds: Feeds = None,
     data: Data = None,
     records: Records = None,
 ) -> None:
@@ -64,6 +66,7 @@ def add(
         organization=organization,
         speaks_for=tuple(speaks_for or ()),
         people=people,
+        feeds=authorities(feeds),
     )
 
     async def work(ground: Groundwork) -> None:
@@ -90,6 +93,18 @@ def renew(name: Name, certificate: File, data: Data = None, records: Records = N
     say(f"{name} signs with this certificate too.")
 
 
+@issuers.command("feeds")
+def feeds_(name: Name, authority: Authorities = None, data: Data = None, records: Records = None) -> None:
+    """Name anew the authorities whose identities those may feed for whom it asserts (ITI-44)."""
+    told = authorities(authority)
+
+    async def work(ground: Groundwork) -> None:
+        await _kept(ground, replace(await _known(ground, name), feeds=told), "U")
+
+    acting(work, data, records, _OTHERS)
+    tell(name, told)
+
+
 @issuers.command()
 def remove(name: Name, data: Data = None, records: Records = None) -> None:
     """Believe an issuer no more, from the next message on."""
@@ -113,7 +128,7 @@ def list_(data: Data = None, records: Records = None) -> None:
         return [_row(each, ground.clock) for each in sorted(found, key=lambda each: each.id)]
 
     rows = acting(work, data, records)
-    show(("ISSUER", "CERTIFICATE", "UNTIL", "ROLES", "AUDIENCES", "SINCE"), rows, "No issuer is believed yet.")
+    show(("ISSUER", "CERTIFICATE", "UNTIL", "ROLES", "AUDIENCES", "FEEDS", "SINCE"), rows, "No issuer is believed yet.")
 
 
 def _row(issuer: Issuer, clock: Clock) -> tuple[str, ...]:
@@ -125,6 +140,7 @@ def _row(issuer: Issuer, clock: Clock) -> tuple[str, ...]:
         " ".join(ends),
         " ".join(f"{code}={','.join(roles)}" for code, roles in sorted(issuer.roles.items())),
         " ".join(issuer.audiences),
+        " ".join(issuer.feeds),
         day(issuer.since),
     )
 

@@ -14,6 +14,7 @@ from server.access.roles import SYSTEM
 from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, day, say, show
 from server.commands.configuration import fail, settings_or_exit
+from server.commands.feeds import Authorities, Feeds, authorities, tell
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
 from server.kernel.clock import micros
@@ -46,6 +47,7 @@ def add(
     by_proxy: Annotated[
         bool, typer.Option("--by-proxy", help="A trusted proxy tells of its certificate (Client-Cert, RFC 9440).")
     ] = False,
+    feeds: Feeds = None,
     data: Data = None,
     records: Records = None,
 ) -> None:
@@ -63,11 +65,30 @@ def add(
         purpose=_purpose(purpose),
         fhir_user=fhir_user,
         is_by_proxy=by_proxy,
+        feeds=authorities(feeds),
     )
     acting(lambda ground: _kept(ground, node), data, records, _OTHERS)
     say(f"{name} may connect as {', '.join(node.roles)}.")
     if not by_proxy and not settings_or_exit(data=data).tls_client_authorities:
         say("WEFT_TLS_CLIENT_AUTHORITIES is not set, so the server asks nobody for a certificate yet.")
+
+
+@nodes.command("feeds")
+def feeds_(name: Name, authority: Authorities = None, data: Data = None, records: Records = None) -> None:
+    """Name anew the authorities whose identities a system may feed (ITI-8, ITI-44)."""
+    told = authorities(authority)
+
+    async def work(ground: Groundwork) -> None:
+        store = TrustStore(ground.stores.records)
+        node = await store.get(Node, name)
+        if node is None:
+            raise Problem(Kind.NOT_FOUND, f"There is no node {name}.")
+        event = changed(micros(ground.clock), administrator(), Changed.CONFIGURATION, "U", f"Node/{name}", "feeds")
+        put = store.put(replace(node, feeds=told))
+        await ground.stores.records.commit([put, *ground.smart.recording.acts([event])])
+
+    acting(work, data, records, _OTHERS)
+    tell(name, told)
 
 
 @nodes.command()
@@ -90,7 +111,9 @@ def list_(data: Data = None, records: Records = None) -> None:
     """Show the systems that may connect."""
     found = acting(lambda ground: TrustStore(ground.stores.records).every(Node), data, records)
     rows = [_row(each) for each in sorted(found, key=lambda each: each.id)]
-    show(("NODE", "CERTIFICATE", "ROLES", "ORGANIZATION", "PURPOSE", "SINCE", ""), rows, "No node is known yet.")
+    show(
+        ("NODE", "CERTIFICATE", "ROLES", "ORGANIZATION", "PURPOSE", "FEEDS", "SINCE", ""), rows, "No node is known yet."
+    )
 
 
 def _row(node: Node) -> tuple[str, ...]:
@@ -100,6 +123,7 @@ def _row(node: Node) -> tuple[str, ...]:
         " ".join(node.roles),
         node.organization,
         node.purpose,
+        " ".join(node.feeds),
         day(node.since),
         "by proxy" if node.is_by_proxy else "",
     )

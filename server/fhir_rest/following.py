@@ -22,6 +22,10 @@ class Persons(Protocol):
         """By which the one Patient is found that a source means by an identifier that several of a person carry."""
         ...
 
+    async def check_feed(self, context: Context, query: str, resource: Resource) -> None:
+        """A `Problem` where a source names patients by identifiers that are not its own to feed."""
+        ...
+
     async def asked(self, context: Context, resource: Resource, criteria: str = "") -> Resource:
         """A Patient as it is to be written; a `Problem` where the persons could not follow. `criteria`: of a source."""
         ...
@@ -36,6 +40,9 @@ class NoPersons:
 
     async def criteria(self, context: Context, query: str) -> str:
         return query
+
+    async def check_feed(self, context: Context, query: str, resource: Resource) -> None:
+        """Nobody feeds."""
 
     async def asked(self, context: Context, resource: Resource, criteria: str = "") -> Resource:
         return resource
@@ -65,8 +72,15 @@ class Following:
         stored = await self.persons.written(context, written.stored, is_fed=is_feed(_PATIENT, query))
         return replace(written, stored=stored)
 
+    async def check_feed(self, context: Context, resource_type: str, query: str, resource: Resource) -> None:
+        if is_feed(resource_type, query):
+            await self.persons.check_feed(context, query, resource)
+
     async def asked_all(self, context: Context, entries: Sequence[Entry]) -> list[Entry]:
         """The entries of a transaction."""
+        for each in entries:
+            if each.resource is not None:
+                await self.check_feed(context, each.type, each.query or "", each.resource)
         return [
             replace(each, resource=await self.asked(context, each.resource)) if each.resource is not None else each
             for each in entries

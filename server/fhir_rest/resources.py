@@ -94,10 +94,10 @@ class Resources:
         query, act = _query(call), call.context.trail.act
         if is_feed(call.path["type"], query):
             call.context.trail.name(FEED)
+        sent = await self._sent(call)
+        await self.following.check_feed(call.context, call.path["type"], query, sent)
         criteria = await self.following.criteria(call.context, call.path["type"], query)
-        resource = await self.following.asked(
-            call.context, await self._sent(call), criteria if criteria != query else ""
-        )
+        resource = await self.following.asked(call.context, sent, criteria if criteria != query else "")
         written = await self.repository.update_matching(
             call.context, call.path["type"], criteria, resource, call.header("if-match"), call.header("if-none-match")
         )

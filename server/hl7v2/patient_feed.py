@@ -17,6 +17,7 @@ from server.hl7v2.acknowledging import Code, Outcome
 from server.hl7v2.messages import Message, Unreadable, part, repetitions
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
+from server.mpi.feed_rights import UNFED
 from server.mpi.identity import Identifier
 from server.mpi.identity_feed import UNKNOWN_AUTHORITY, IdentityFeed, birth_date
 from server.xds.datatypes import is_oid
@@ -52,7 +53,9 @@ def refused(problem: Problem) -> Outcome:
     """Unknown persons and authorities are an error of the content; a busy store is none of the sender's."""
     if problem.kind in _BUSY:
         return Outcome(Code.REJECTED, problem.text, "206", "MSH^1")
-    is_unknown = problem.kind is Kind.NOT_FOUND or any(each.code == UNKNOWN_AUTHORITY for each in problem.issues)
+    is_unknown = problem.kind is Kind.NOT_FOUND or any(
+        each.code in (UNKNOWN_AUTHORITY, UNFED) for each in problem.issues
+    )
     return Outcome(Code.ERROR, problem.text, "204" if is_unknown else "207", "PID^3")
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 from server.ihe.identity_message import V3, Envelope, Told, read_envelope, read_events
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
+from server.mpi.feed_rights import UNFED
 from server.mpi.identity_feed import UNKNOWN_AUTHORITY, IdentityFeed
 from server.soap.message import Exchange, Perform, Reply, Transaction
 from server.xds.ebxml_writing import escape
@@ -100,5 +101,7 @@ def _device(root: str) -> str:
 
 
 def _code(problem: Problem) -> str:
-    is_unknown = problem.kind is Kind.NOT_FOUND or any(each.code == UNKNOWN_AUTHORITY for each in problem.issues)
+    is_unknown = problem.kind is Kind.NOT_FOUND or any(
+        each.code in (UNKNOWN_AUTHORITY, UNFED) for each in problem.issues
+    )
     return _KEY if is_unknown else _SYNTAX if problem.kind is Kind.INVALID else _INTERNAL

@@ -55,6 +55,12 @@ class Actor:
     """The reason stated for emergency access; goes with the purpose BTG."""
     organizations: frozenset[str] = frozenset()
     """For whom it asks, and who it is, as others assert: `Organization/5`, or identifiers `system|value`."""
+    feeds: frozenset[str] = frozenset()
+    """Assigning authorities whose identities it may feed: OIDs, other systems, or `ANY`."""
+
+    def may_feed(self, system: str) -> bool:
+        """`system` as identifiers carry it."""
+        return SERVER in self.roles or ANY in self.feeds or system.removeprefix("urn:oid:") in self.feeds
 
     @cached_property
     def _hash(self) -> int:
@@ -78,6 +84,9 @@ class Context:
 
 
 INTERACTIONS = frozenset({"read", "search", "create", "update", "delete", "capabilities"})
+
+ANY = "any"
+"""Of authorities: all."""
 
 SERVER = "server"
 """The role of the server's own work (bridge, start, command line) and of everyone while sign-in is off."""

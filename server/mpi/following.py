@@ -7,7 +7,7 @@ there. The merge is a commit of its own after the write; sent again, both come t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +17,7 @@ from server.fhir.json_form import Resource, reread
 from server.fhir.stored import Stored, collection, from_record
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
+from server.mpi.feed_rights import unfed
 from server.mpi.identity import Identifier
 from server.mpi.institutions import Institutions
 from server.mpi.marking import REPLACED_BY
@@ -49,6 +50,15 @@ class Following:
         found = await self.index.bearers(context, Identifier(system, value)) if system and value else []
         return _BY_ID + found[0].removeprefix("Patient/") if len(found) == 1 else query
 
+    async def check_feed(self, context: Context, query: str, resource: Resource) -> None:
+        """A source names no patients of authorities that the index knows and that are not its own to feed."""
+        tokens = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "identifier"]
+        named = [each.partition("|")[0] for token in tokens for each in token.split(",")]
+        named += [_system(_other(each)) for each in _replacing(resource)]
+        systems = {each for each in named if isinstance(each, str) and not context.actor.may_feed(each)}
+        if refused := await self._heard(systems):
+            raise unfed(context, refused)
+
     async def asked(self, context: Context, resource: Resource, criteria: str = "") -> Resource:
         """The Patient as it is to be written: what it is replaced by is named by reference, and it is out of use.
 
@@ -79,19 +89,24 @@ class Following:
         survivor = str(links[0]["other"].get("reference", "")) if links else ""
         if _LOCAL.fullmatch(survivor):
             await self.index.replace(context, survivor, stored.reference, _WHY)
-        elif is_fed and await self._is_heard(resource):
+        elif is_fed and await self._is_heard(context, resource):
             await self.index.enroll(context, stored.reference)
         else:
             return stored
         found = await self.records.get(collection("Patient"), [stored.id])
         return from_record("Patient", found[0]) if found else stored
 
-    async def _is_heard(self, resource: Resource) -> bool:
-        """Whether one of its numbers is of a domain the index knows; of any other client nothing is followed."""
+    async def _is_heard(self, context: Context, resource: Resource) -> bool:
+        """Whether one of its numbers is of a domain the index knows and the client feeds; else nothing is followed."""
         systems = {str(each.get("system", "")) for each in resource.get("identifier", ())}
-        if systems & {self.index.system, citizen.SYSTEM}:
-            return True
-        return bool(await self.institutions.assigning(sorted(each.removeprefix("urn:oid:") for each in systems)))
+        return bool(await self._heard({each for each in systems if context.actor.may_feed(each)}))
+
+    async def _heard(self, systems: Collection[str]) -> set[str]:
+        """Those of domains the index knows."""
+        own = {self.index.system, citizen.SYSTEM}
+        others = {each.removeprefix("urn:oid:"): each for each in systems if each not in own}
+        assigning = await self.institutions.assigning(sorted(others))
+        return own.intersection(systems) | {others[each] for each in assigning}
 
     async def _survivor(self, context: Context, other: Any) -> Mapping[str, Any]:
         """A reference to somebody of this server whom the actor may change; what is still to be resolved is left."""
@@ -129,6 +144,12 @@ def _kept(sent: Resource, held: Resource, system: str) -> Resource:
 
 def _system(identifier: Any) -> Any:
     return identifier.get("system") if isinstance(identifier, dict) else None
+
+
+def _other(link: Mapping[str, Any]) -> Any:
+    """By which identifier a link names the surviving patient."""
+    other = link.get("other")
+    return other.get("identifier") if isinstance(other, dict) else None
 
 
 def _reference(link: Any) -> str:

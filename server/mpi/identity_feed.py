@@ -1,8 +1,8 @@
 """What identity sources tell, whichever way it came: a patient is known or has changed, or one identifier replaces
 another (IHE ITI-8, ITI-44).
 
-Identifiers of authorities that nobody registered are passed over. A message without any other is refused: whoever sends
-it means another domain.
+Identifiers of authorities that nobody registered, or that the sender may not feed, are passed over. A message without
+any other is refused: whoever sends it means another domain. A citizen number says who somebody is and is nobody's feed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from profiles.china import citizen
 from server.fhir.json_form import Resource
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
+from server.mpi.feed_rights import unfed
 from server.mpi.feeding import Fed
 from server.mpi.identity import Identifier, PatientIdentity
 from server.mpi.institutions import Institutions
@@ -36,7 +37,7 @@ class IdentityFeed:
 
     async def register(self, context: Context, patient: Resource, numbers: Sequence[Identifier]) -> Fed:
         """A Patient without identifiers, and what it is called; the master number counts before a hospital's own."""
-        known = await self._known(numbers)
+        known = await self._fed(context, numbers)
         sources = sorted(
             (each for each in known if each.system != citizen.SYSTEM), key=lambda each: each.system != self.index.system
         )
@@ -56,7 +57,7 @@ class IdentityFeed:
         A message names one pair as a rule. Of several, those before one that is refused stand: sent again, they change
         nothing.
         """
-        pairs = _pairs(await self._known(survivors), await self._known(subsumed))
+        pairs = _pairs(await self._fed(context, survivors), await self._fed(context, subsumed))
         identity: PatientIdentity | None = None
         for into, out in pairs:
             identity = await self.index.merge(context, into, out, why)
@@ -64,6 +65,14 @@ class IdentityFeed:
         if identity is None:
             raise _unknown()
         return identity
+
+    async def _fed(self, context: Context, numbers: Sequence[Identifier]) -> list[Identifier]:
+        known = await self._known(numbers)
+        sources = {each.system for each in known} - {citizen.SYSTEM}
+        refused = {each for each in sources if not context.actor.may_feed(each)}
+        if refused and refused == sources:
+            raise unfed(context, refused)
+        return [each for each in known if each.system not in refused]
 
     async def _known(self, numbers: Sequence[Identifier]) -> list[Identifier]:
         """Those of the affinity domain, of registered institutions, and citizen numbers."""

@@ -88,6 +88,7 @@ def _access(standing: Standing) -> Access:
         own_patients=limit or frozenset(),
         session=approval.id,
         break_glass=approval.break_glass,
+        feeds=frozenset(client.feeds),
     )
     return Access(actor, approval.purpose, approval, token)
 

@@ -81,6 +81,8 @@ class Client(msgspec.Struct, frozen=True):
     """Of a backend service, which acts for itself; a user's client has the user's."""
     fhir_user: str = ""
     """`Device/4`: what consents may name the client by."""
+    feeds: tuple[str, ...] = ()
+    """Assigning authorities whose patient identities may be fed through it."""
     is_approved: bool = True
     policy_url: str = ""
     logo_url: str = ""

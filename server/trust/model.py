@@ -33,6 +33,8 @@ class Issuer(msgspec.Struct, frozen=True):
     """The only organizations its assertions may name; none listed: it may name any."""
     people: str = ""
     """System of the identifiers by which it names people, where it does not say: of a Practitioner's `identifier`."""
+    feeds: tuple[str, ...] = ()
+    """Authorities whose identities those may feed for whom it asserts."""
     since: int = 0
 
 
@@ -52,4 +54,6 @@ class Node(msgspec.Struct, frozen=True):
     """`Device/4`: what consents may name it by."""
     is_by_proxy: bool = False
     """Whether a trusted proxy may tell of its certificate (RFC 9440), and not the TLS connection alone."""
+    feeds: tuple[str, ...] = ()
+    """Authorities whose identities it may feed."""
     since: int = 0

@@ -75,4 +75,5 @@ def actor_of(node: Node) -> Actor:
         client=node.id,
         fhir_user=node.fhir_user,
         organizations=frozenset(each for each in (node.organization,) if each),
+        feeds=frozenset(node.feeds),
     )

@@ -89,6 +89,7 @@ async def speaking(asserted: Asserted, issuer: Issuer, directory: Directory, nod
             session=SAML + asserted.id,
             break_glass=f"asserted by {issuer.id}" if purpose == BREAK_GLASS else "",
             organizations=_organizations(asserted, issuer, node).union(people),
+            feeds=frozenset(issuer.feeds),
         ),
         purpose,
         patients,

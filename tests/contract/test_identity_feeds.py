@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,9 +11,11 @@ from uuid import uuid4
 import pytest
 from lxml import etree
 
+from profiles.china import citizen
 from server.access.roles import NURSE
+from server.access.roles import SYSTEM as ROLE
 from server.fhir.json_form import decode
-from server.kernel.context import INTERACTIONS, LOCAL_ACTOR, Actor, Context, Grant
+from server.kernel.context import ANY, INTERACTIONS, LOCAL_ACTOR, Actor, Context, Grant
 from server.kernel.problem import Kind, Problem
 from server.kernel.trail import Trail
 from server.mpi.following import Following
@@ -214,11 +217,76 @@ def _is_active(region: Region, patient: str) -> bool:
     )
 
 
+def feeding(*authorities: str) -> Context:
+    """A system that may do what it likes with Patients, and feeds those of these authorities."""
+    return Context(
+        Actor("north", "north", (Grant(INTERACTIONS),), frozenset({ROLE}), feeds=frozenset(authorities)),
+        "north",
+        trail=Trail(),
+    )
+
+
+def test_a_sender_feeds_identities_of_the_authorities_named_for_it_and_no_others(region: Region) -> None:
+    feed, own = region.node.source.feed, f"urn:oid:{HOSPITAL}"
+    region.archive.run(feed.institutions.add(CONTEXT, Institution("H7", "Seventh Hospital", HOSPITAL)))
+    for number in "AB":
+        region.tell("A01", f"PID|||{cx(number)}")
+    north, number = feeding(HOSPITAL), Identifier(own, "4711")
+    everybody = [Identifier(SYSTEM, "A"), number, Identifier(citizen.SYSTEM, "11010519491231002X")]
+
+    fed = region.archive.run(feed.register(north, {}, everybody))
+    assert fed.is_new
+    carried = region.patient("4711", own)["identifier"]
+    assert {each["system"]: each["value"] for each in carried} == {
+        own: "4711", citizen.SYSTEM: "11010519491231002X", SYSTEM: fed.identity.number.value,
+    }  # fmt: skip
+    assert fed.identity.number.value != "A"
+    region.archive.run(feed.register(feeding("1.2.3", ANY), {}, [number]))
+
+    for context in (north, feeding(), feeding("1.2.156")):
+        for work in (
+            feed.register(context, {}, [Identifier(SYSTEM, "C")]),
+            feed.merge(context, [Identifier(SYSTEM, "A")], [Identifier(SYSTEM, "B")]),
+        ):
+            assert "`weft node feeds`" in _refused(region, work)
+        assert context.trail.reason
+    assert HOSPITAL in _refused(region, feed.register(feeding(AUTHORITY), {}, [number]))
+    assert [region.person(each) is None for each in "ABC"] == [False, False, True]
+
+
+def _refused(region: Region, work: Coroutine[Any, Any, Any]) -> str:
+    with pytest.raises(Problem) as raised:
+        region.archive.run(work)
+    assert raised.value.kind is Kind.FORBIDDEN
+    return raised.value.text
+
+
+def test_over_fhir_a_source_names_patients_by_identifiers_of_its_own_alone(region: Region) -> None:
+    repository, institutions = region.node.fhir.repository, region.node.source.feed.institutions
+    following = Following(region.node.index, repository.records, institutions)
+    region.archive.run(institutions.add(CONTEXT, Institution("H7", "Seventh Hospital", HOSPITAL)))
+    own, by_master = f"identifier=urn:oid:{HOSPITAL}|1", f"identifier={SYSTEM}|A"
+    replaced = {"link": [{"type": "replaced-by", "other": {"identifier": {"system": SYSTEM, "value": "A"}}}]}
+    for query, sent in ((by_master, {}), (f"identifier=x|1,{SYSTEM}|A", {}), (own, replaced)):
+        assert AUTHORITY in _refused(region, following.check_feed(feeding(HOSPITAL), query, sent))
+        region.archive.run(following.check_feed(feeding(HOSPITAL, AUTHORITY), query, sent))
+    for query in (own, "identifier=http://elsewhere.example|1"):
+        region.archive.run(following.check_feed(feeding(HOSPITAL), query, {"link": [{"type": "seealso"}]}))
+
+    sent = {"resourceType": "Patient", "identifier": [{"system": f"urn:oid:{HOSPITAL}", "value": "1"}]}
+    written = region.archive.run(repository.create(CONTEXT, "Patient", sent)).stored
+    for context, is_known in ((feeding("1.2.156"), False), (feeding(HOSPITAL), True)):
+        region.archive.run(following.written(context, written, is_fed=True))
+        assert (region.person("1", f"urn:oid:{HOSPITAL}") is not None) is is_known
+
+
 def test_whom_a_source_may_not_change_it_does_not_know(region: Region) -> None:
     for number in "AB":
         region.tell("A01", f"PID|||{cx(number)}")
     mine = region.patient("A")["id"]
-    actor = Actor("narrow", "narrow", (Grant(INTERACTIONS, patient=mine),), frozenset({NURSE}))
+    actor = Actor(
+        "narrow", "narrow", (Grant(INTERACTIONS, patient=mine),), frozenset({NURSE}), feeds=frozenset({AUTHORITY})
+    )
     context, feed = Context(actor, "narrow", trail=Trail()), region.node.source.feed
     into, out = Identifier(SYSTEM, "A"), Identifier(SYSTEM, "B")
     with pytest.raises(Problem) as raised:

@@ -58,6 +58,9 @@ def test_a_backend_service_proves_itself_by_key(tmp_path: Path) -> None:
     (client,) = clients_of(tmp_path)
     assert (client.method, client.grants, client.purpose) == ("private_key_jwt", ("client_credentials",), "HRESCH")
     assert (client.roles, client.patients) == (("researcher",), ("ward-03",))
+    assert "of 1.9.1, 1.9.2" in told(tmp_path, "client", "feeds", client.id, "urn:oid:1.9.1", "1.9.2")
+    assert clients_of(tmp_path)[0].feeds == ("1.9.1", "1.9.2")
+    assert "no client" in refused(tmp_path, "client", "feeds", "nobody", "1.9.1")
 
 
 @pytest.mark.parametrize(

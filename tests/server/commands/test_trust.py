@@ -71,7 +71,22 @@ def test_a_node_is_let_in_by_certificate_or_by_name(tmp_path: Path, certificate:
     assert [each.id for each in nodes_of(tmp_path)] == ["south"]
 
 
+def test_what_a_node_and_an_issuer_may_feed_is_named_and_named_anew(tmp_path: Path, certificate: Path) -> None:
+    told(tmp_path, "node", "add", "north", "--subject", "CN=north", "--feeds", "urn:oid:1.9.1", "--feeds", "1.9.2")
+    assert nodes_of(tmp_path)[0].feeds == ("1.9.1", "1.9.2")
+    assert "1.9.1 1.9.2" in told(tmp_path, "node", "list")
+    assert "of any" in told(tmp_path, "node", "feeds", "north", "any")
+    assert "no identities" in told(tmp_path, "node", "feeds", "north")
+    assert nodes_of(tmp_path)[0].feeds == ()
+    told(tmp_path, "issuer", "add", "https://idp.example", str(certificate), "--feeds", "http://his.example/patients")
+    told(tmp_path, "issuer", "feeds", "https://idp.example", "1.9.3")
+    assert issuers_of(tmp_path)[0].feeds == ("1.9.3",)
+    assert "1.9.3" in told(tmp_path, "issuer", "list")
+
+
 MISTAKES = {
+    "a: an OID such as": ("node", "add", "n", "--subject", "CN=n", "--feeds", "a"),
+    "an OID such as 2.999.7": ("issuer", "feeds", "n", "1.02"),
     "server": ("node", "add", "n", "--subject", "CN=n", "--role", "server"),
     "give its certificate": ("node", "add", "n"),
     "a name such as": ("node", "add", "n", "--subject", "north"),

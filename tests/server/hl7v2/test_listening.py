@@ -77,7 +77,7 @@ async def _exchanges(folder: Path, certificates: Path, recorder: Remembered) -> 
     await index.prepare()
     store = TrustStore(records)
     north = read_pem((certificates / "north.pem").read_bytes())[0].thumbprint
-    await records.commit([store.put(Node("north", thumbprint=north, roles=("system",)))])
+    await records.commit([store.put(Node("north", thumbprint=north, roles=("system",), feeds=("1.2.3",)))])
     senders = Senders(Nodes(store, clock), Doorstep(recorder, clock))
     feed = PatientFeed(IdentityFeed(index, Institutions(records, fhir.repository)), offload, clock, senders)
     pair = str(certificates / "server.pem")
@@ -91,6 +91,8 @@ async def _exchanges(folder: Path, certificates: Path, recorder: Remembered) -> 
             for event, number in ((b"A01", 1), (b"A04", 2), (b"A40", 2), (b"A40", 2), (b"A99", 2), (b"A40", 3))
         ]
         told.append(await ask(port, certificates, "south", MESSAGE % (b"A01", 4)))
+        await records.commit([store.put(Node("north", thumbprint=north, roles=("system",), feeds=("1.2.4",)))])
+        told.append(await ask(port, certificates, "north", MESSAGE % (b"A01", 6)))
         with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
             await ask(port, certificates, "", MESSAGE % (b"A01", 5))
         assert await index.resolve(Identifier(index.system, "P4")) is None
@@ -106,12 +108,13 @@ async def _exchanges(folder: Path, certificates: Path, recorder: Remembered) -> 
 def test_nodes_feed_and_strangers_do_not(tmp_path: Path, certificates: Path) -> None:
     recorder = Remembered()
     told = asyncio.run(_exchanges(tmp_path, certificates, recorder))
-    assert [each.split(b"|")[1] for each in told] == [b"AA", b"AA", b"AA", b"AA", b"AR", b"AE", b"AR"]
+    assert [each.split(b"|")[1] for each in told] == [b"AA", b"AA", b"AA", b"AA", b"AR", b"AE", b"AR", b"AE"]
     feeds = [each for each in recorder.events if each.subtype == "ITI-8"]
     good = [each for each in feeds if not each.outcome]
     assert len(good) == 1 + 1 + 2 + 1
     assert all("north" in repr(each) for each in feeds)
-    assert [each.outcome_text for each in feeds if each.outcome] == ["AR 201", "AE 204"]
+    reason = "identifiers of an authority that the sender may not feed"
+    assert [each.outcome_text for each in feeds if each.outcome] == ["AR 201", "AE 204", reason]
     assert any("a certificate of no node" in repr(each) for each in recorder.events)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from profiles.china import citizen
 from server.audit.event import Event
 from server.fhir.export.job import COLLECTION, from_record
 from server.kernel.context import Actor, Context
@@ -67,6 +68,18 @@ def test_a_source_feeds_and_a_consumer_asks_who_is_who(place: Audited, radiologi
     found = place.ask("POST", "/fhir/Patient/$match", radiologist, json.dumps(seeks).encode(), **kind)
     assert found.json["total"] == 1
     assert [(each.subtype, each.patient) for each in last(place)] == [("ITI-119", patient)]
+
+
+def test_a_client_for_which_no_authority_is_named_feeds_nothing(place: Audited, radiologist: str) -> None:
+    named = {"resourceType": "Patient", "identifier": [{"system": citizen.SYSTEM, "value": "11010519491231002X"}]}
+    url = f"Patient?identifier={citizen.SYSTEM}%7C11010519491231002X"
+    bundle = {"resourceType": "Bundle", "type": "transaction"}
+    entry = {"resource": named, "request": {"method": "PUT", "url": url}}
+    for method, path, sent in (("PUT", f"/fhir/{url}", named), ("POST", "/fhir", bundle | {"entry": [entry]})):
+        answer = place.ask(method, path, radiologist, json.dumps(sent).encode(), content_type="application/fhir+json")
+        assert answer.status == 403
+        assert b"`weft client feeds`" in answer.body
+        assert (last(place)[0].outcome, last(place)[0].outcome_text[:14]) == (4, "identifiers of")
 
 
 def test_a_create_a_read_and_a_search_of_a_patients_data(place: Audited, radiologist: str, patient: str) -> None:
