@@ -15,6 +15,7 @@ from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
 from server.bridge.manifest_foreign import FORMATS, ForeignManifests
+from server.bridge.manifest_newcomers import ManifestNewcomers
 from server.bridge.manifest_rights import ManifestRights
 from server.bridge.manifest_source import Sources
 from server.bridge.manifest_worker import ManifestWorker
@@ -49,6 +50,7 @@ from server.xds.keys import INDEXES
 from server.xds.owned import OwnedResources
 from server.xds.provide_bundle import ProvideBundles
 from server.xds.provide_patient import Subjects
+from server.xds.providing import Providing
 from server.xds.queries import Queries
 from server.xds.registry import Registry
 from server.xds.removing import Removals
@@ -124,7 +126,8 @@ class Documents:
             clock=self.clock,
             site=ZoneInfo(settings.image_time_zone),
         )
-        return ManifestWorker(records, manifests, self.clock)
+        together = Providing(self.repository.contents, self.registry, self.community)
+        return ManifestWorker(records, manifests, self.clock, ManifestNewcomers(manifests, together, self.master))
 
     def feed(self) -> IdentityFeed:
         return IdentityFeed(self.master, self.institutions)

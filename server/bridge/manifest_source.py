@@ -11,14 +11,16 @@ from server.archive.rows import INSTANCE, SERIES, STUDY, SeriesRow, StudyRow, in
 from server.bridge.memo import memos
 from server.dicom.key_objects import Reference
 from server.fhir.json_form import Resource, reread
-from server.fhir.series_labels import labelled
+from server.fhir.series_labels import labelled, study_uids
 from server.fhir.stored import collection, from_record
 from server.kernel.offload import Offload
 from storage.ports import Cursor, Record, Records
-from storage.query import Equals, Order
+from storage.query import OneOf, Order
 
 _PAGE = 1000
 _MOST_CLAIMS = 100
+_FEW = 50
+"""Rows read without leaving the event loop."""
 
 
 class Institution(Protocol):
@@ -70,33 +72,49 @@ class Sources:
 
     async def of(self, study_instance_uid: str) -> StudySource | None:
         """The study; `None` where there is none, or the bridge has yet to deal with it."""
-        rows = await self.records.get(STUDY, [study_instance_uid])
-        resources = await self._resources(study_instance_uid)
-        memo = (await memos(self.records, [study_instance_uid])).get(study_instance_uid)
-        own = next((each for each in resources if memo is not None and each.get("id") == memo.id), None)
-        if not rows or own is None:
-            return None
-        of_study = Equals("StudyInstanceUID", study_instance_uid)
-        series = [each async for page in self._pages(SERIES, of_study, "SeriesOrder") for each in page]
+        return (await self.all_of([study_instance_uid])).get(study_instance_uid)
+
+    async def all_of(self, uids: Sequence[str], most: int | None = None) -> dict[str, StudySource]:
+        """Those of several, read together; none of more than `most` instances."""
+        rows = {each.id: StudyRow.decode(each.body) for each in await self.records.get(STUDY, uids)}
+        claims = await self._claims(uids)
+        own = {uid: each.id for uid, each in (await memos(self.records, uids)).items()}
+        resources = {uid: one for uid in rows for one in claims[uid] if one.get("id") == own.get(uid, "")}
+        found = [uid for uid in resources if most is None or rows[uid].instance_count <= most]
+        series = [each async for page in self._pages(SERIES, found, "SeriesOrder") for each in page]
         listed: dict[str, list[Reference]] = {}
-        async for page in self._pages(INSTANCE, of_study, "InstanceOrder"):
-            for uid, reference in await self.offload.cpu(_references, page):
+        async for page in self._pages(INSTANCE, found, "InstanceOrder"):
+            read = await self.offload.cpu(_references, page) if len(page) > _FEW else _references(page)
+            for uid, reference in read:
                 listed.setdefault(uid, []).append(reference)
-        return StudySource(
-            StudyRow.decode(rows[0].body),
-            tuple(_series(series, listed)),
-            own,
-            tuple(each for resource in resources for each in _labels(resource)),
-        )
+        held: dict[str, list[SourceSeries]] = {}
+        for each in _series(series, listed):
+            held.setdefault(each.row.study_instance_uid, []).append(each)
+        return {
+            uid: StudySource(
+                rows[uid],
+                tuple(held.get(uid, ())),
+                resources[uid],
+                tuple(each for resource in claims[uid] for each in _labels(resource)),
+            )
+            for uid in found
+        }
 
-    async def _resources(self, uid: str) -> list[Resource]:
-        page = await self.records.find(collection("ImagingStudy"), Equals(CLAIMED, uid), limit=_MOST_CLAIMS)
-        return [reread(from_record("ImagingStudy", each).body) for each in page.records]
+    async def _claims(self, uids: Sequence[str]) -> dict[str, list[Resource]]:
+        """What is said to be about each study."""
+        claimed: dict[str, list[Resource]] = {each: [] for each in uids}
+        asked = OneOf(CLAIMED, tuple(uids))
+        page = await self.records.find(collection("ImagingStudy"), asked, limit=_MOST_CLAIMS * len(uids))
+        for resource in (reread(from_record("ImagingStudy", each).body) for each in page.records):
+            for uid in claimed.keys() & study_uids(resource):
+                claimed[uid].append(resource)
+        return {uid: each[:_MOST_CLAIMS] for uid, each in claimed.items()}
 
-    async def _pages(self, name: str, predicate: Equals, order: str) -> AsyncIterator[list[Record]]:
+    async def _pages(self, name: str, uids: Sequence[str], order: str) -> AsyncIterator[list[Record]]:
+        of_studies = OneOf("StudyInstanceUID", tuple(uids))
         after: Cursor | None = None
-        while True:
-            page = await self.records.find(name, predicate, order=(Order(order),), after=after, limit=_PAGE)
+        while uids:
+            page = await self.records.find(name, of_studies, order=(Order(order),), after=after, limit=_PAGE)
             yield page.records
             if (after := page.next) is None:
                 return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -18,6 +19,7 @@ from time import monotonic
 from server.archive.outbox import OUTBOX as BRIDGE
 from server.bridge.announced import WAITING, Sightings, is_leased, lease
 from server.bridge.manifest_announcing import OUTBOX, announce_all
+from server.bridge.manifest_newcomers import ManifestNewcomers
 from server.bridge.manifests import Manifests
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
@@ -32,6 +34,8 @@ POLL = timedelta(seconds=1)
 LEASE = timedelta(seconds=120)
 LONGEST_PAUSE = timedelta(seconds=600)
 """Before a study that could not be published is tried again."""
+_TOGETHER = 10
+"""New studies published in one commit."""
 _PAGE = 500
 _MOST_FAULTS = 5
 _REST_IN_FLOOD, _REST = 3, 1
@@ -46,6 +50,7 @@ class ManifestWorker:
     records: Records
     manifests: Manifests
     clock: Clock
+    newcomers: ManifestNewcomers | None = None
     _seen: Sightings = field(default_factory=lambda: Sightings(QUIET, LONGEST_WAIT))
     _failures: dict[str, int] = field(default_factory=dict)
 
@@ -71,8 +76,9 @@ class ManifestWorker:
             free = [each for each in found if not is_leased(each, self.clock.now())]
             if not free:
                 break
-            for each in free:
-                await self._deal_with(each)
+            for first in range(0, len(free), _TOGETHER):
+                for each in await self._odd_ones(free[first : first + _TOGETHER]):
+                    await self._deal_with(each)
             count += len(free)
         return count
 
@@ -80,11 +86,38 @@ class ManifestWorker:
         """Deals with what has been quiet for long enough, or has waited too long."""
         now = self.clock.now()
         found = await self._announced(now)
-        for each in self._seen.due(found, now):
+        due = self._seen.due(found, now)
+        for first in range(0, len(due), _TOGETHER):
             began = monotonic()
-            await self._deal_with(each)
-            rest = _REST_IN_FLOOD if await self._is_flooded() else _REST
-            await asyncio.sleep(rest * (monotonic() - began))
+            odd = await self._odd_ones(due[first : first + _TOGETHER])
+            await self._rest(began)
+            for each in odd:
+                began = monotonic()
+                await self._deal_with(each)
+                await self._rest(began)
+
+    async def _rest(self, began: float) -> None:
+        worked = monotonic() - began
+        await asyncio.sleep(worked * (_REST_IN_FLOOD if await self._is_flooded() else _REST))
+
+    async def _odd_ones(self, some: list[Record]) -> list[Record]:
+        """What is left when all that was never published has been, as their announcements are then."""
+        if self.newcomers is None or len(some) == 1:
+            return some
+        unmet = set(await self.newcomers.unmet([each.id for each in some]))
+        try:
+            leased = await self._leased([each for each in some if each.id in unmet])
+        except VersionConflict:
+            return some
+        done = await self.newcomers.publish(leased) if leased else set()
+        for uid in done:
+            self._seen.forget(uid)
+        return [each for each in (*leased, *(one for one in some if one.id not in unmet)) if each.id not in done]
+
+    async def _leased(self, some: Sequence[Record]) -> list[Record]:
+        held = lease(self.clock, LEASE)
+        versions = await self.records.commit([Put(OUTBOX, each.id, held, expected=each.version) for each in some])
+        return [Record(each.id, version, held) for each, version in zip(some, versions, strict=True)]
 
     async def _announced(self, now: datetime) -> list[Record]:
         """The first that somebody may deal with, and those before them."""

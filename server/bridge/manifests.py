@@ -27,10 +27,11 @@ from server.dicom.key_objects_writing import build
 from server.kernel.clock import Clock
 from server.kernel.context import INTERACTIONS, SERVER, Actor, Context, Grant
 from server.kernel.problem import Kind, Problem
-from server.mpi.identity import Identifier, Identities
+from server.mpi.identity import Identifier, Identities, PatientIdentity
 from server.xds.datatypes import Cx
 from server.xds.errors import ErrorCode, RegistryError
 from server.xds.metadata import DocumentEntry, Submission
+from server.xds.providing import Made
 from server.xds.stored import Shelf, Stored
 from server.xds.vocabulary import APPROVED
 from storage.ports import Bytes, Records
@@ -40,6 +41,7 @@ _EDITION = "1"
 CONTEXT = Context(
     Actor("manifests", "imaging manifests", (Grant(INTERACTIONS),), frozenset({SERVER})), "manifests", "HOPERAT"
 )
+ACT = "RAD-68"
 _MOST_NUMBERS = 20
 """Examination numbers of one study that are entered into the regional index."""
 _REPEATED = frozenset({ErrorCode.DUPLICATE_UNIQUE_ID, ErrorCode.DUPLICATE_IN_MESSAGE})
@@ -75,7 +77,7 @@ class Indexing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
     """What a study's manifest says, before it has ids and a time."""
 
     study: StudySource
@@ -119,7 +121,7 @@ class Manifests:
             return
         before = await self._standing(memo)
         replaced = before.object.id if before is not None and await self._is_same_person(before.object, draft) else ""
-        version = self._version(draft, memo)
+        version = self.version(draft, memo)
         uid = study.row.study_instance_uid
         lock = await self._keep(uid, replace(memo, pending=version))
         if before is not None and not replaced:
@@ -127,17 +129,11 @@ class Manifests:
         await self._provide(draft, version, replaced)
         await self._keep(uid, Memo(version, lock=lock))
 
-    async def _provide(self, draft: _Draft, version: Version, replaced: str) -> None:
-        moment = datetime.fromisoformat(version.moment)
-        manifest = self._stamped(draft, version, moment)
-        content = await self.sources.offload.cpu(build, manifest)
-        entry = replace(
-            draft.entry, id=version.entry, unique_id=manifest.sop_instance_uid, creation_time=f"{moment:%Y%m%d%H%M%S}"
-        )
-        set_id, set_uid = f"urn:uuid:{uuid_from('set', version.entry)}", uid_from("set", version.entry)
-        submission = submission_of(entry, set_id, set_uid, moment, self.setting, replaced)
+    async def _provide(self, draft: Draft, version: Version, replaced: str) -> None:
+        made = await self.sources.offload.cpu(self.made, draft, version, replaced)
+        (entry,) = made.submission.documents
         try:
-            await self.repository.provide_bytes(CONTEXT, submission, {entry.id: content}, act="RAD-68")
+            await self.repository.provide_bytes(CONTEXT, made.submission, {entry.id: made.octets}, act=ACT)
         except Problem as problem:
             codes = {each.code for each in problem.issues}
             if codes & _OVERTAKEN:
@@ -145,7 +141,17 @@ class Manifests:
             if not codes & _REPEATED or not await self.shelf.documents([version.entry]):
                 raise
 
-    def _stamped(self, draft: _Draft, version: Version, moment: datetime) -> Manifest:
+    def made(self, draft: Draft, version: Version, replaced: str = "") -> Made:
+        """`replaced`: entryUUID of the version before."""
+        moment = datetime.fromisoformat(version.moment)
+        manifest = self._stamped(draft, version, moment)
+        entry = replace(
+            draft.entry, id=version.entry, unique_id=manifest.sop_instance_uid, creation_time=f"{moment:%Y%m%d%H%M%S}"
+        )
+        set_id, set_uid = f"urn:uuid:{uuid_from('set', version.entry)}", uid_from("set", version.entry)
+        return Made(submission_of(entry, set_id, set_uid, moment, self.setting, replaced), build(manifest))
+
+    def _stamped(self, draft: Draft, version: Version, moment: datetime) -> Manifest:
         local = local_time(draft.study, moment, self.site)
         return replace(
             draft.manifest,
@@ -155,7 +161,7 @@ class Manifests:
             content_time=f"{local:%H%M%S}",
         )
 
-    def _version(self, draft: _Draft, memo: Memo) -> Version:
+    def version(self, draft: Draft, memo: Memo) -> Version:
         """Of an attempt that is repeated the same one."""
         if memo.pending is not None and memo.pending.digest == draft.digest:
             return memo.pending
@@ -182,7 +188,7 @@ class Manifests:
         found = (await self.shelf.documents([memo.current.entry])).get(memo.current.entry)
         return found if found is not None and found.object.status == APPROVED else None
 
-    async def _is_same_person(self, before: DocumentEntry, draft: _Draft) -> bool:
+    async def _is_same_person(self, before: DocumentEntry, draft: Draft) -> bool:
         """A study that turned out to be somebody else's has no version before under the new name."""
         if before.patient_id == draft.entry.patient_id:
             return True
@@ -190,12 +196,19 @@ class Manifests:
         identity = await self.identities.resolve(Identifier(f"urn:oid:{found.authority}", found.id))
         return identity is not None and identity.number.value == Cx.parse(draft.entry.patient_id).id
 
-    async def _draft(self, study: StudySource) -> _Draft:
-        identity = await self.identities.enroll(CONTEXT, study.subject)
+    async def _draft(self, study: StudySource) -> Draft:
+        told = await self.told(study, await self.identities.enroll(CONTEXT, study.subject))
+        return await self.sources.offload.cpu(self.draft, study, told)
+
+    async def told(self, study: StudySource, identity: PatientIdentity) -> Told:
         institution = await self.institutions.of_study(study.row.attributes) if self.institutions else None
         indexes = await self._indexes(study, institution.code) if institution is not None else ()
-        told = Told(identity, institution, indexes)
-        return await self.sources.offload.cpu(_drafted, study, told, self.where, self.setting)
+        return Told(identity, institution, indexes)
+
+    def draft(self, study: StudySource, told: Told) -> Draft:
+        manifest, entry = manifest_of(study, self.where), entry_of(study, told, self.setting)
+        digest = hashlib.sha256(repr((_EDITION, manifest, entry)).encode()).hexdigest()
+        return Draft(study, manifest, entry, digest)
 
     async def _indexes(self, study: StudySource, institution: str) -> tuple[str, ...]:
         if self.index is None:
@@ -211,9 +224,3 @@ class Manifests:
         """The new version of its record."""
         (lock,) = await self.records.commit([memo.put(uid)])
         return lock
-
-
-def _drafted(study: StudySource, told: Told, where: Whereabouts, setting: Setting) -> _Draft:
-    manifest, entry = manifest_of(study, where), entry_of(study, told, setting)
-    digest = hashlib.sha256(repr((_EDITION, manifest, entry)).encode()).hexdigest()
-    return _Draft(study, manifest, entry, digest)

@@ -6,10 +6,11 @@ Patient included, goes into one commit that holds only if nobody wrote any of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from profiles.china import citizen
+from server.fhir.json_form import Resource
 from server.kernel.clock import Clock, micros
 from server.kernel.context import Context
 from server.kernel.ids import new_token
@@ -36,6 +37,7 @@ from server.mpi.stored import (
     put,
 )
 from server.mpi.traits import Traits, traits_of
+from storage.errors import VersionConflict
 from storage.ports import Delete, Put
 
 _LONGEST = 128
@@ -65,6 +67,18 @@ class Enrolling:
             return known
         return await self._patients.repository.retried(lambda: self._attempt(context, patient))
 
+    async def enroll_all(self, context: Context, patients: Collection[str]) -> dict[str, PatientIdentity]:
+        """The same for several; those who share no number with anybody in one commit."""
+        known = {
+            each: self._persons.identity(found) for each, found in (await self._persons.standings(patients)).items()
+        }
+        if len(known) + 1 < len(patients):
+            known |= await self._enroll_alone(context, [each for each in patients if each not in known])
+        for each in patients:
+            if each not in known:
+                known[each] = await self.enroll(context, each)
+        return known
+
     def traits(self, held: Held) -> Traits:
         return traits_of(held.resource, self._persons.system, self._clock.now().date())
 
@@ -74,8 +88,24 @@ class Enrolling:
         own = await self._patients.one(patient)
         held = {patient: own, **await self._carriers(own)}
         plan = await self._plan(own, held)
-        await self._patients.repository.commit(await self._acts(context, plan, held))
+        await self._patients.repository.commit(await self._acts(context, [plan], held))
         return await self.identity(patient)
+
+    async def _enroll_alone(self, context: Context, patients: Collection[str]) -> dict[str, PatientIdentity]:
+        """Those of them who become persons of their own; none where another writer comes between."""
+        held = await self._patients.read(patients)
+        alone = await self._persons.alone(
+            {name: [*self._numbers(each), *_carried(each)] for name, each in held.items()}
+        )
+        plans = {name: self._planned(held[name], None) for name in alone if not self._stated(held[name])}
+        try:
+            await self._patients.repository.commit(await self._acts(context, plans.values(), held))
+        except VersionConflict:
+            return {}
+        return {
+            name: PatientIdentity(Identifier(self._persons.system, plan.number), (name,))
+            for name, plan in plans.items()
+        }
 
     async def identity(self, patient: str) -> PatientIdentity:
         """That of a Patient that is enrolled."""
@@ -94,11 +124,13 @@ class Enrolling:
 
     async def _carriers(self, own: Held) -> dict[str, Held]:
         """Others that carry one of its numbers."""
+        found = await self._persons.carriers(self._numbers(own))
+        return await self._patients.read([each for each in found if each != own.reference])
+
+    def _numbers(self, own: Held) -> list[Identifier]:
         traits = self.traits(own)
         numbers = [*traits.numbers, *([Identifier(citizen.SYSTEM, traits.citizen)] if traits.citizen else [])]
-        numbers += [Identifier(self._persons.system, each) for each in self._stated(own)]
-        found = await self._persons.carriers(numbers)
-        return await self._patients.read([each for each in found if each != own.reference])
+        return [*numbers, *(Identifier(self._persons.system, each) for each in self._stated(own))]
 
     def _stated(self, held: Held) -> list[str]:
         """Master numbers it came with."""
@@ -158,24 +190,45 @@ class Enrolling:
         newcomers = {own.reference: STATED if target.number in stated else ALIKE}
         return _Plan(target.number, target.person, target.versions[target.number], newcomers, absorbed=target.persons)
 
-    async def _acts(self, context: Context, plan: _Plan, held: Mapping[str, Held]) -> list[Put | Delete]:
-        at = micros(self._clock)
-        by = context.actor.id
-        members = (*plan.person.members, *(Member(each, how, by, at) for each, how in plan.newcomers.items()))
+    async def _acts(self, context: Context, plans: Collection[_Plan], held: Mapping[str, Held]) -> list[Put | Delete]:
+        acts: list[Put | Delete] = []
+        made: dict[str, Resource] = {}
+        for each in plans:
+            members = self._members(context, each)
+            resources = self._made(each, members, held)
+            acts += await self._beside(context, each, members, held, resources)
+            made |= resources
+        return [*acts, *await self._patients.acts(CONTEXT, held, made)]
+
+    def _members(self, context: Context, plan: _Plan) -> tuple[Member, ...]:
+        at, by = micros(self._clock), context.actor.id
+        return (*plan.person.members, *(Member(each, how, by, at) for each, how in plan.newcomers.items()))
+
+    def _made(self, plan: _Plan, members: Sequence[Member], held: Mapping[str, Held]) -> dict[str, Resource]:
+        """The newcomers as they are to be written."""
         lead = next((each.patient for person in (plan.person, *plan.absorbed.values()) for each in person.members), "")
         lead = lead or members[0].patient
         made = {each: marked(held[each].resource, self._persons.system, plan.number) for each in plan.newcomers}
-        made = {each: linked(resource, lead, SEE_ALSO) if each != lead else resource for each, resource in made.items()}
+        return {each: linked(resource, lead, SEE_ALSO) if each != lead else resource for each, resource in made.items()}
+
+    async def _beside(
+        self,
+        context: Context,
+        plan: _Plan,
+        members: tuple[Member, ...],
+        held: Mapping[str, Held],
+        made: Mapping[str, Resource],
+    ) -> list[Put]:
+        at, by = micros(self._clock), context.actor.id
         person = Person(members, absorbed=plan.person.absorbed)
-        acts: list[Put | Delete] = [put(PERSONS, plan.number, person, plan.expected)]
+        acts = [put(PERSONS, plan.number, person, plan.expected)]
         acts += [Put(MEMBERS, each, plan.number.encode(), expected=0) for each in plan.newcomers]
         acts += [Put(DUE, each, b"-") for each in plan.newcomers]
         if plan.expected or len(plan.newcomers) > 1:
             before = {each: kept(held[each].resource, self._persons.system) for each in made}
             after = {each: kept(resource, self._persons.system) for each, resource in made.items()}
             acts.append(_history(by, at, plan.number, next(iter(plan.newcomers)), before, after))
-        acts += await self._reviews(plan, at)
-        return [*acts, *await self._patients.acts(CONTEXT, held, made)]
+        return [*acts, *await self._reviews(plan, at)]
 
     async def _reviews(self, plan: _Plan, at: int) -> list[Put]:
         """Proposals of those pairs that have none yet: what was decided stays decided."""
@@ -183,6 +236,12 @@ class Enrolling:
         known = {each.id for each in await self._patients.repository.records.get(PROPOSALS, list(ids))} if ids else ()
         new = [pair for id, pair in ids.items() if id not in known]
         return [kept_put(proposed(pair, plan.reviews[pair].reasons, at), 0) for pair in new]
+
+
+def _carried(held: Held) -> list[Identifier]:
+    """All it is found by, be it its own or not."""
+    identifiers = held.resource.get("identifier", ())
+    return [Identifier(each.get("system", ""), str(each["value"])) for each in identifiers if "value" in each]
 
 
 def _is_usable(number: object) -> bool:

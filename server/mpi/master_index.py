@@ -64,6 +64,10 @@ class MasterIndex:
     async def enroll(self, context: Context, patient: str) -> PatientIdentity:
         return await self._enrolling.enroll(context, patient)
 
+    async def enroll_all(self, context: Context, patients: Collection[str]) -> dict[str, PatientIdentity]:
+        """By Patient; those without a number get one in as few commits as may be."""
+        return await self._enrolling.enroll_all(context, patients)
+
     async def register_feed(self, context: Context, resource: Resource, source: Identifier) -> Fed:
         """The Patient that the source calls so becomes what it says, and is enrolled."""
         return await self._feeding.register_feed(context, resource, source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.fhir.json_form import Resource, reread
@@ -32,7 +32,7 @@ class Held:
 class Patients:
     repository: Repository
 
-    async def read(self, references: Sequence[str]) -> dict[str, Held]:
+    async def read(self, references: Collection[str]) -> dict[str, Held]:
         """Those that are there, by `Patient/3`."""
         ids = [each.removeprefix("Patient/") for each in references]
         found = await standings(self.repository.records, "Patient", ids)

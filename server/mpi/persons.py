@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -85,9 +86,9 @@ class Persons:
     async def standing_of(self, patient: str) -> Standing | None:
         return (await self.standings([patient])).get(patient)
 
-    async def standings(self, patients: Sequence[str]) -> dict[str, Standing]:
+    async def standings(self, patients: Collection[str]) -> dict[str, Standing]:
         """The persons of those Patients that have one."""
-        given = {each.id: bytes(each.body).decode() for each in await self._records.get(MEMBERS, patients)}
+        given = {each.id: bytes(each.body).decode() for each in await self._records.get(MEMBERS, list(patients))}
         known = {number: await self.standing(number) for number in dict.fromkeys(given.values())}
         return {patient: found for patient, number in given.items() if (found := known[number]) is not None}
 
@@ -100,6 +101,23 @@ class Persons:
             if len(page.records) <= _MOST_CARRIERS:
                 found |= dict.fromkeys(f"Patient/{record.id}" for record in page.records)
         return list(found)
+
+    async def alone(self, numbers: Mapping[str, Sequence[Identifier]]) -> list[str]:
+        """Of some Patients, given what each carries, those who share none of it with anybody."""
+        texts = {patient: self._texts(each) for patient, each in numbers.items()}
+        times = Counter(text for each in texts.values() for text in each)
+        page = await self._records.find(_PATIENTS, OneOf(NUMBER, tuple(times)), limit=len(numbers) + 1)
+        is_among_them = all(f"Patient/{each.id}" in texts for each in page.records)
+        return [
+            patient
+            for patient, each in texts.items()
+            if all(times[text] == 1 for text in each)
+            and (is_among_them or set(await self.carriers(numbers[patient])) <= {patient})
+        ]
+
+    def _texts(self, numbers: Iterable[Identifier]) -> set[str]:
+        """As keys have them."""
+        return {f"{each.system}|{form}" for each in numbers for form in self._forms(each)}
 
     def _forms(self, identifier: Identifier) -> tuple[str, ...]:
         """As it may have been written."""

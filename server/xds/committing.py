@@ -68,6 +68,17 @@ class Change:
     """What new objects must fulfil, by the keys of their resources."""
 
 
+def united(changes: Sequence[Change], acts: Sequence[Put | Delete]) -> Change:
+    """Changes of different objects as one, with more for the commit; what is allowed is the same for all."""
+    return Change(
+        kept=tuple(kept for each in changes for kept in each.kept),
+        gone=tuple(gone for each in changes for gone in each.gone),
+        acts=(*(act for each in changes for act in each.acts), *acts),
+        deeds=tuple(deed for each in changes for deed in each.deeds),
+        allowed=changes[0].allowed,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """The record of an object but for the access keys."""

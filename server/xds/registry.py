@@ -24,7 +24,7 @@ from server.kernel.problem import Kind
 from server.mpi.identity import Identities, PatientIdentity
 from server.xds.associating import Associating
 from server.xds.code_sets import OPEN, CodeSets
-from server.xds.committing import Change, Committer, replanned
+from server.xds.committing import Change, Committer, replanned, united
 from server.xds.community import Community
 from server.xds.datatypes import Dtm
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
@@ -36,7 +36,7 @@ from server.xds.sender_rights import SenderRights, rights_of
 from server.xds.stored import Shelf, batches
 from server.xds.structure import check_structure
 from server.xds.surroundings import own_objects, permitted, surround
-from server.xds.symbolic import Settled, settle
+from server.xds.symbolic import Settled, settle, together
 from server.xds.uniqueness import check_unique
 from server.xds.vocabulary import APPROVED
 from storage.ports import Delete, Put
@@ -61,22 +61,30 @@ class Registry:
 
         `beside` goes into the same commit; `VersionConflict` when one of these records is not as expected.
         """
-        warnings = await self._checked(submission, act)
+        return await self.register_all(context, [submission], act=act, beside=beside)
+
+    async def register_all(
+        self,
+        context: Context,
+        submissions: Sequence[Submission],
+        *,
+        act: str = "ITI-42",
+        beside: Sequence[Put | Delete] = (),
+    ) -> tuple[RegistryError, ...]:
+        """Several that have nothing to do with each other, in one commit: all of them or none."""
+        warnings = [warning for each in submissions for warning in await self._checked(each, act)]
         rights = await rights_of(self.access, context)
-        settled = await self.work(submission, settle, submission, self.new_id)
-        number = submission.submission_sets[0].patient_id
-        context.trail.number("", number)
+        settled = [await self.work(each, settle, each, self.new_id) for each in submissions]
+        for each in submissions:
+            context.trail.number("", each.submission_sets[0].patient_id)
 
         async def attempt() -> None:
-            identity = await self.identified(settled)
-            context.trail.touch(identity.patients[:1])
-            context.trail.number(identity.patients[0], number)
-            change = await self._change(settled, identity, act, rights, is_provided=bool(beside))
+            change = await self._change(context, settled, act, rights, is_provided=bool(beside))
             await self.committer.commit(context, replace(change, acts=(*beside, *change.acts)))
             await asyncio.sleep(0)
 
         await replanned(self.shelf.records, beside, attempt)
-        return warnings
+        return tuple(warnings)
 
     async def deprecate(self, context: Context, entry_ids: Sequence[str]) -> None:
         """Documents whose content is gone; those deprecated already, or not there, stay as they are."""
@@ -117,29 +125,41 @@ class Registry:
         raise refused(ErrorCode.UNKNOWN_PATIENT, f"The patient {patient_id} is not known here.", kind=Kind.NOT_FOUND)
 
     async def _change(
-        self, settled: Settled, identity: PatientIdentity, act: str, rights: SenderRights, *, is_provided: bool
+        self, context: Context, settled: Sequence[Settled], act: str, rights: SenderRights, *, is_provided: bool
     ) -> Change:
         """`is_provided`: the octets of its documents came with it."""
-        submission, shelf = settled.submission, self.shelf
-        errors, guards = await check_unique(shelf, submission)
-        if not is_provided and (borrowed := await rights.borrowed(shelf, submission, self.community.repository)):
-            raise refusal(settled.told(borrowed))
-        errors += await self._known(settled.given)
-        around = await surround(shelf, submission, rights.create)
-        associating = Associating(own_objects(submission), around.objects, around.patients, identity)
-        errors += await self.work(submission, associating.check, submission)
-        if errors:
-            raise refusal(settled.told(errors))
-        await rights.check_changes(shelf, submission, around)
-        planner = Planner(
-            shelf=shelf,
+        identities = [await self._told_of(context, each) for each in settled]
+        whole, shelf = together(settled), self.shelf
+        errors, guards = await check_unique(shelf, whole.submission)
+        if not is_provided and (borrowed := await rights.borrowed(shelf, whole.submission, self.community.repository)):
+            raise refusal(whole.told(borrowed))
+        errors += await self._known(whole.given)
+        changes = []
+        for each, identity in zip(settled, identities, strict=True):
+            around = await surround(shelf, each.submission, rights.create)
+            associating = Associating(own_objects(each.submission), around.objects, around.patients, identity)
+            errors += await self.work(each.submission, associating.check, each.submission)
+            if errors:
+                raise refusal(whole.told(errors))
+            await rights.check_changes(shelf, each.submission, around)
+            planner = self._planner(identity)
+            changes.append(await planner.plan(each.submission, around, act, rights.create))
+        return united(changes, guards)
+
+    async def _told_of(self, context: Context, settled: Settled) -> PatientIdentity:
+        identity = await self.identified(settled)
+        context.trail.touch(identity.patients[:1])
+        context.trail.number(identity.patients[0], settled.submission.submission_sets[0].patient_id)
+        return identity
+
+    def _planner(self, identity: PatientIdentity) -> Planner:
+        return Planner(
+            shelf=self.shelf,
             home=self.community.home,
             moment=str(Dtm.of(self.clock.now())),
             patient=identity.patients[0],
             new_id=self.new_id,
         )
-        change = await planner.plan(submission, around, act, rights.create)
-        return replace(change, acts=(*change.acts, *guards))
 
     async def _known(self, given: Sequence[str]) -> list[RegistryError]:
         """A document is read as the Binary of its id and a report document as a DiagnosticReport, so those are nobody's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from server.xds.errors import RegistryError
@@ -52,3 +52,18 @@ def settle(submission: Submission, new_id: Callable[[], str]) -> Settled:
     )
     given = tuple(each for each in names if each.startswith(_URN))
     return Settled(settled, given, {made: each for each, made in names.items()})
+
+
+def together(settled: Sequence[Settled]) -> Settled:
+    """Several as one, for what is asked of all their objects at once."""
+    if len(settled) == 1:
+        return settled[0]
+    made = [each.submission for each in settled]
+    whole = Submission(
+        tuple(each for one in made for each in one.submission_sets),
+        tuple(each for one in made for each in one.documents),
+        tuple(each for one in made for each in one.folders),
+        tuple(each for one in made for each in one.associations),
+    )
+    sent = {name: called for each in settled for name, called in each.sent.items()}
+    return Settled(whole, tuple(name for each in settled for name in each.given), sent)

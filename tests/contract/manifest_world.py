@@ -17,6 +17,7 @@ from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
 from server.bridge.manifest_foreign import FORMATS, ForeignManifests
+from server.bridge.manifest_newcomers import ManifestNewcomers
 from server.bridge.manifest_rights import ManifestRights
 from server.bridge.manifest_source import Sources
 from server.bridge.manifest_worker import ManifestWorker
@@ -41,6 +42,7 @@ from server.xds.contents import Contents
 from server.xds.datatypes import Cxi
 from server.xds.document_removal import DocumentRemoval
 from server.xds.metadata import DocumentEntry
+from server.xds.providing import Providing
 from server.xds.queries import Queries
 from server.xds.registry import Registry
 from server.xds.removing import Removals
@@ -96,7 +98,9 @@ class ManifestWorld(ImagingWorld):
             clock=self.clock,
             site=UTC,
         )
-        self.publisher = ManifestWorker(records, self.manifests, self.clock)
+        together = Providing(contents, self.registry, COMMUNITY)
+        newcomers = ManifestNewcomers(self.manifests, together, self.index)
+        self.publisher = ManifestWorker(records, self.manifests, self.clock, newcomers)
         self.retriever = Retriever(records, self.blobs, self.imaging, offload)
         self.soap = self.soap_app(source, COMMUNITY.home)
 
