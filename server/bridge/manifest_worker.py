@@ -34,7 +34,7 @@ POLL = timedelta(seconds=1)
 LEASE = timedelta(seconds=120)
 LONGEST_PAUSE = timedelta(seconds=600)
 """Before a study that could not be published is tried again."""
-_TOGETHER = 10
+_TOGETHER = 20
 """New studies published in one commit."""
 _PAGE = 500
 _MOST_FAULTS = 5

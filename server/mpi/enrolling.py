@@ -6,6 +6,7 @@ Patient included, goes into one commit that holds only if nobody wrote any of it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -69,15 +70,19 @@ class Enrolling:
 
     async def enroll_all(self, context: Context, patients: Collection[str]) -> dict[str, PatientIdentity]:
         """The same for several; those who share no number with anybody in one commit."""
-        known = {
-            each: self._persons.identity(found) for each, found in (await self._persons.standings(patients)).items()
-        }
+        known = await self._known(patients)
         if len(known) + 1 < len(patients):
             known |= await self._enroll_alone(context, [each for each in patients if each not in known])
-        for each in patients:
-            if each not in known:
-                known[each] = await self.enroll(context, each)
+        if left := [each for each in patients if each not in known]:
+            for each in left:
+                await self.enroll(context, each)
+            known = await self._known(patients)
         return known
+
+    async def _known(self, patients: Collection[str]) -> dict[str, PatientIdentity]:
+        return {
+            each: self._persons.identity(found) for each, found in (await self._persons.standings(patients)).items()
+        }
 
     def traits(self, held: Held) -> Traits:
         return traits_of(held.resource, self._persons.system, self._clock.now().date())
@@ -131,6 +136,9 @@ class Enrolling:
         traits = self.traits(own)
         numbers = [*traits.numbers, *([Identifier(citizen.SYSTEM, traits.citizen)] if traits.citizen else [])]
         return [*numbers, *(Identifier(self._persons.system, each) for each in self._stated(own))]
+
+    def _numbers_of_all(self, held: Mapping[str, Held]) -> dict[str, list[Identifier]]:
+        return {name: [*self._numbers(each), *_carried(each)] for name, each in held.items()}
 
     def _stated(self, held: Held) -> list[str]:
         """Master numbers it came with."""
@@ -198,6 +206,8 @@ class Enrolling:
             resources = self._made(each, members, held)
             acts += await self._beside(context, each, members, held, resources)
             made |= resources
+            if len(plans) > 1:
+                await asyncio.sleep(0)
         return [*acts, *await self._patients.acts(CONTEXT, held, made)]
 
     def _members(self, context: Context, plan: _Plan) -> tuple[Member, ...]:

@@ -13,7 +13,7 @@ LENGTH = 12
 
 
 def new_number() -> str:
-    drawn = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH - 1))
+    drawn = "".join(ALPHABET[each % len(ALPHABET)] for each in secrets.token_bytes(LENGTH - 1))
     return drawn + check_character(drawn)
 
 

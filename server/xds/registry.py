@@ -72,7 +72,10 @@ class Registry:
         beside: Sequence[Put | Delete] = (),
     ) -> tuple[RegistryError, ...]:
         """Several that have nothing to do with each other, in one commit: all of them or none."""
-        warnings = [warning for each in submissions for warning in await self._checked(each, act)]
+        warnings: list[RegistryError] = []
+        for each in submissions:
+            warnings += await self._checked(each, act)
+            await _let_others(submissions)
         rights = await rights_of(self.access, context)
         settled = [await self.work(each, settle, each, self.new_id) for each in submissions]
         for each in submissions:
@@ -144,6 +147,7 @@ class Registry:
             await rights.check_changes(shelf, each.submission, around)
             planner = self._planner(identity)
             changes.append(await planner.plan(each.submission, around, act, rights.create))
+            await _let_others(settled)
         return united(changes, guards)
 
     async def _told_of(self, context: Context, settled: Settled) -> PatientIdentity:
@@ -179,3 +183,9 @@ class Registry:
         if len(submission.documents) + len(submission.associations) <= FEW:
             return work(*args, **kwargs)
         return await self._offload.cpu(work, *args, **kwargs)
+
+
+async def _let_others(several: Sequence[object]) -> None:
+    """Between one of several and the next the event loop has its turn."""
+    if len(several) > 1:
+        await asyncio.sleep(0)

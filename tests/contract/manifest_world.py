@@ -98,8 +98,8 @@ class ManifestWorld(ImagingWorld):
             clock=self.clock,
             site=UTC,
         )
-        together = Providing(contents, self.registry, COMMUNITY)
-        newcomers = ManifestNewcomers(self.manifests, together, self.index)
+        self.together = Providing(contents, self.registry, COMMUNITY)
+        newcomers = ManifestNewcomers(self.manifests, self.together, self.index)
         self.publisher = ManifestWorker(records, self.manifests, self.clock, newcomers)
         self.retriever = Retriever(records, self.blobs, self.imaging, offload)
         self.soap = self.soap_app(source, COMMUNITY.home)

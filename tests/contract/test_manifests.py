@@ -4,8 +4,8 @@ study."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ from lxml import etree
 from server.bridge.announced import WAITING
 from server.bridge.imaging_study import resource_id
 from server.bridge.manifest_announcing import OUTBOX, announce_all, forget_announcing
+from server.bridge.manifest_newcomers import ManifestNewcomers, ProvidingTogether
+from server.bridge.manifest_worker import LEASE, ManifestWorker
 from server.bridge.manifests import CONTEXT
 from server.dicom.key_objects import KEY_OBJECT_SELECTION, Manifest, Reference, ReferencedSeries, dataset_of, read
 from server.dicom.key_objects_checks import check_manifest
@@ -26,6 +28,7 @@ from server.kernel.problem import Problem
 from server.xds.ebxml_reading import read_object
 from server.xds.errors import RegistryError
 from server.xds.metadata import DocumentEntry, Submission
+from server.xds.providing import Made
 from server.xds.repository import DocumentRequest, Repository
 from server.xds.vocabulary import RPLC
 from storage.errors import StoreUnavailable
@@ -272,6 +275,89 @@ def test_two_processes_publish_a_study_once(opened: Opened) -> None:
     opened.run(body())
 
 
+def test_studies_that_come_together_are_published_in_one_commit_each_by_a_submission_of_its_own(opened: Opened) -> None:
+    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(7)]
+
+    async def body() -> None:
+        await world.publish()
+        await world.store(
+            *(opened.sent(1, study=each, patient=f"{each}P") for each in studies[:5]),
+            opened.sent(1, study=studies[5], patient=f"{studies[0]}P"),
+            instance_file(studies[6], uid=f"{studies[6]}.1", sop_class=KEY_OBJECT_SELECTION, modality="KO"),
+            *(opened.sent(number, study=studies[1], patient=f"{studies[1]}P") for number in (3, 2)),
+        )
+        counting = _Together(world.documents, world.together)
+        assert await counting.worker(world).drain() == 7
+        assert (counting.together, counting.alone) == ([6], [])
+        found = [await world.entries(each) for each in studies]
+        assert [len(each) for each in found] == [1, 1, 1, 1, 1, 1, 0]
+        manifests = [await world.manifest(entry) for (entry,) in found[:6]]
+        assert [(each.study_instance_uid, each.count) for each in manifests] == [
+            (each, 3 if each == studies[1] else 1) for each in studies[:6]
+        ]
+        for each in manifests:
+            assert [fault for fault in check_manifest(dataset_of(build(each))) if fault.is_error] == []
+        sets = await world.shelf.associations_to([entry.id for (entry,) in found[:6]])
+        assert len({each.object.source for each in sets}) == len(sets) == 6
+        numbers = [entry.patient_id for (entry,) in found[:6]]
+        assert (numbers[5], len(set(numbers))) == (numbers[0], 5)
+        await world.records.commit([Put(OUTBOX, each, WAITING) for each in studies])
+        assert await world.publish() == 7
+        assert [await world.entries(each, "Approved", "Deprecated") for each in studies] == found
+
+    opened.run(body())
+
+
+@pytest.mark.parametrize("what", ["announced", "published", "provided"])
+def test_studies_that_come_together_are_published_one_by_one_where_somebody_comes_between(
+    opened: Opened, what: str
+) -> None:
+    world = opened.world
+
+    async def body() -> None:
+        await world.publish()
+        await world.store(opened.sent(1), opened.sent(1, study=opened.other, patient=f"Q{opened.number}"))
+        others = _Between(world, opened.study, what)
+        counting = _Together(world.documents, others)
+        assert await counting.worker(world).drain() == (3 if what == "announced" else 2)
+        assert counting.together == [2]
+        assert len(counting.alone) == (1 if what == "published" else 2)
+        for each in (opened.study, opened.other):
+            assert len(await world.entries(each, "Approved", "Deprecated")) == 1
+        assert await world.records.get(OUTBOX, [opened.study, opened.other]) == []
+
+    opened.run(body())
+
+
+def test_studies_whose_publishing_was_interrupted_are_published_when_their_lease_ends(opened: Opened) -> None:
+    world = opened.world
+
+    async def body() -> None:
+        await world.publish()
+        await world.store(opened.sent(1), opened.sent(1, study=opened.other, patient=f"Q{opened.number}"))
+        with pytest.raises(StoreUnavailable):
+            await _Together(world.documents, _Gone()).worker(world).drain()
+        assert await world.publish() == 0
+        world.clock.moment += LEASE
+        assert await world.publish() == 2
+        for each in (opened.study, opened.other):
+            assert len(await world.entries(each, "Approved", "Deprecated")) == 1
+
+    opened.run(body())
+
+
+def test_two_processes_publish_studies_that_come_together_once(opened: Opened) -> None:
+    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(4)]
+
+    async def body() -> None:
+        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
+        other = ManifestWorld(opened.archive.open(), opened.folder, world.offload)
+        await asyncio.gather(world.publisher.drain(), other.publisher.drain())
+        assert [len(await world.entries(each, "Approved", "Deprecated")) for each in studies] == [1, 1, 1, 1]
+
+    opened.run(body())
+
+
 def test_an_archive_that_was_there_before_is_published_once(opened: Opened) -> None:
     world = opened.world
 
@@ -380,3 +466,59 @@ class _Interrupted:
         if self.is_done:
             await self.repository.provide_bytes(context, submission, documents, act=act)
         raise StoreUnavailable("lost")
+
+
+@dataclass
+class _Together:
+    """Counts what is provided alone, and of how many studies together."""
+
+    documents: Repository
+    providing: ProvidingTogether
+    alone: list[str] = field(default_factory=list)
+    together: list[int] = field(default_factory=list)
+
+    def worker(self, world: ManifestWorld) -> ManifestWorker:
+        manifests = replace(world.manifests, repository=self)
+        return ManifestWorker(world.records, manifests, world.clock, ManifestNewcomers(manifests, self, world.index))
+
+    async def provide_bytes(
+        self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
+    ) -> tuple[RegistryError, ...]:
+        self.alone.append(submission.documents[0].id)
+        return await self.documents.provide_bytes(context, submission, documents, act=act)
+
+    async def provide_all(
+        self, context: Context, made: Sequence[Made], *, act: str, beside: Sequence[Put | Delete]
+    ) -> None:
+        self.together.append(len(made))
+        await self.providing.provide_all(context, made, act=act, beside=beside)
+
+
+@dataclass
+class _Between:
+    """Somebody announces a study, publishes it or provides its document before they are published together."""
+
+    world: ManifestWorld
+    study: str
+    what: str
+
+    async def provide_all(
+        self, context: Context, made: Sequence[Made], *, act: str, beside: Sequence[Put | Delete]
+    ) -> None:
+        if self.what == "announced":
+            await self.world.records.commit([Put(OUTBOX, self.study, WAITING)])
+        elif self.what == "published":
+            await self.world.manifests.reconcile(self.study)
+        else:
+            named = {each.submission.documents[0].id: each for each in made}
+            (first, *_) = named
+            submission, octets = named[first]
+            await self.world.documents.provide_bytes(context, submission, {first: octets})
+        await self.world.together.provide_all(context, made, act=act, beside=beside)
+
+
+class _Gone:
+    async def provide_all(
+        self, context: Context, made: Sequence[Made], *, act: str, beside: Sequence[Put | Delete]
+    ) -> None:
+        raise StoreUnavailable("gone")

@@ -104,6 +104,27 @@ def test_a_patient_gets_a_number_that_finds_it_and_stands_on_it(region: Region) 
     assert region.refused(region.index.enroll(CONTEXT, "Patient/none")).kind is Kind.NOT_FOUND
 
 
+def test_several_patients_are_enrolled_as_each_of_them_is_alone(region: Region) -> None:
+    known = region.add("a", ("urn:oid:1.9", "1"))
+    before = region.enroll(known)
+    new = [region.add(f"n{number}", ("urn:oid:1.9", f"7{number}")) for number in range(3)]
+    nameless, alike = region.add("b"), region.add("c", ("urn:oid:1.9", "1"))
+    same = [region.add("d", (citizen.SYSTEM, ZHANG)), region.add("e", (citizen.SYSTEM, ZHANG))]
+    fed = region.add("f", Identifier(SYSTEM, "MPI-0017"))
+    asked = [known, *new, nameless, alike, *same, fed]
+    found = region.run(region.index.enroll_all(CONTEXT, asked))
+    assert found == {each: region.enroll(each) for each in asked}
+    assert found[known].number == before.number == found[alike].number
+    assert found[same[0]] == found[same[1]]
+    assert found[fed].number.value == "MPI-0017"
+    assert len({found[each].number for each in (known, *new, nameless, same[0], fed)}) == 7
+    for each in (*new, nameless):
+        assert found[each].patients == (each,)
+        assert region.numbers(each) == [(found[each].number.value, "secondary")]
+    with pytest.raises(Problem):
+        region.run(region.index.enroll_all(CONTEXT, ["Patient/none", "Patient/nobody"]))
+
+
 def test_a_number_the_patient_came_with_is_its_master_number(region: Region) -> None:
     fed = Identifier(SYSTEM, "MPI-0017")
     patient = region.add("a", fed)

@@ -104,6 +104,23 @@ def test_a_submission_is_kept_whole_and_found_by_its_keys(desk: Desk) -> None:
     ]
 
 
+def test_several_submissions_are_kept_all_together_or_none(desk: Desk) -> None:
+    world = desk.world
+    old = desk.run(world.one())
+    fresh, newer = world.document(), world.document("Document02")
+    replacing = world.submission(newer, associations=(association("Document02", old, v.RPLC),))
+    faulty = world.submission(world.document(), associations=(association("Document01", "urn:uuid:none", v.APND),))
+    before = desk.run(world.everything())
+    with pytest.raises(Problem):
+        desk.run(world.registry.register_all(CONTEXT, [world.submission(fresh), replacing, faulty]))
+    assert desk.run(world.everything()) == before
+    desk.run(world.registry.register_all(CONTEXT, [world.submission(fresh), replacing]))
+    kept = desk.run(world.everything())
+    assert {each.unique_id for each in kept[DOCUMENT]} >= {fresh.unique_id, newer.unique_id}
+    assert len(kept[SUBMISSION]) == len(before[SUBMISSION]) + 2
+    assert desk.run(world.status(old)) == ["Deprecated"]
+
+
 def test_ids_that_were_sent_are_kept_and_never_given_twice(desk: Desk) -> None:
     mine = "urn:uuid:0f3a2c52-7f6b-4f0b-9d56-0a3a5f2f1c01"
     assert desk.run(desk.world.one(desk.world.document(mine))) == mine
