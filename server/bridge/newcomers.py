@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
-from urllib.parse import urlencode
 from uuid import uuid4
 
 from server.archive.outbox import OUTBOX
@@ -23,7 +22,7 @@ from server.bridge.patient import identifier, lacking, patient, with_id
 from server.fhir.bundle.answers import EntryAnswer
 from server.fhir.bundle.entries import Entry
 from server.fhir.bundle.transaction import Transactions
-from server.fhir.conditional import Criteria
+from server.fhir.conditional import Criteria, guards
 from server.fhir.index.splitting import escape
 from server.fhir.json_form import Resource, reread
 from server.fhir.repository import Repository
@@ -74,12 +73,15 @@ class Newcomers:
         `VersionConflict` or `Problem` where another writer came between: then nothing was done.
         """
         plain = await self._plain(context, announced)
+        guarded = await guards(self.records, [_criteria(each.number) for each in plain])
         carriers = await self._carriers(context, "Patient", {each.number for each in plain})
         found = [each for each in plain if _is_settled(each, carriers.get(each.number, ()))]
         if found:
             known = {number: f"Patient/{each[0]['id']}" for number, each in carriers.items()}
             entries = await self.offload.cpu(self._entries, found, known, endpoint)
-            await self.transactions.run(context, entries, _never, beside=lambda made: _beside(found, made))
+            new = {_criteria(each.number).guard for each in found if each.number not in known}
+            once = _Once(found, [each for each in guarded if each.id in new])
+            await self.transactions.run(context, entries, _never, beside=once.acts)
         return {each.uid for each in found}
 
     async def _plain(self, context: Context, announced: Sequence[Record]) -> list[_Newcomer]:
@@ -89,6 +91,8 @@ class Newcomers:
         taken = await self._carriers(context, "ImagingStudy", set(marks.values()))
         today = self.clock.now().date()
         wanted = [each for each in announced if each.id in marks and marks[each.id] not in taken]
+        if not wanted:
+            return []
         studies = await all_archived(self.records, self.offload, [each.id for each in wanted], _MOST_INSTANCES)
         found = []
         for record in wanted:
@@ -122,7 +126,7 @@ class Newcomers:
         for each in found:
             if each.number not in subjects:
                 subjects[each.number] = f"urn:uuid:{uuid4()}"
-                entries.append(_create(len(entries), each, subjects[each.number]))
+                entries.append(_create(len(entries), each.patient, subjects[each.number]))
             made = imaging_study(each.study, {"reference": subjects[each.number]}, endpoint, self.site)
             entries.append(_update(len(entries), made, resource_id(each.uid)))
         return entries
@@ -137,18 +141,34 @@ def _is_settled(newcomer: _Newcomer, carriers: Sequence[Resource]) -> bool:
     return not carriers or (len(carriers) == 1 and not lacking(newcomer.patient, carriers[0]))
 
 
-def _create(number: int, newcomer: _Newcomer, full_url: str) -> Entry:
-    """Only where nobody has the number by then."""
-    system, value = newcomer.number
-    criteria = urlencode({"identifier": f"{escape(system)}|{escape(value)}"})
-    return Entry(
-        number, "POST", "Patient", "Patient", None, None, newcomer.patient, full_url, None, None, criteria, None
-    )
+def _criteria(number: _Number) -> Criteria:
+    """What a Patient is looked for by, and under whose guard one is made that was not found."""
+    system, value = number
+    return Criteria("Patient", (("identifier", f"{escape(system)}|{escape(value)}"),))
+
+
+def _create(number: int, made: Resource, full_url: str) -> Entry:
+    return Entry(number, "POST", "Patient", "Patient", None, None, made, full_url, None, None, None, None)
 
 
 def _update(number: int, made: Resource, target: str) -> Entry:
     url = f"ImagingStudy/{target}"
     return Entry(number, "PUT", url, "ImagingStudy", target, None, with_id(made, target), None, None, None, None, None)
+
+
+@dataclass(slots=True)
+class _Once:
+    """What goes into the first try at the commit: after another writer came between, all of it may be wrong."""
+
+    found: Sequence[_Newcomer]
+    guards: Sequence[Put]
+    is_given: bool = False
+
+    def acts(self, made: Sequence[Prepared]) -> list[Put | Delete]:
+        if self.is_given:
+            raise Problem(Kind.CONFLICT, "Another writer came between.")
+        self.is_given = True
+        return [*self.guards, *_beside(self.found, made)]
 
 
 def _beside(found: Sequence[_Newcomer], made: Sequence[Prepared]) -> list[Put | Delete]:

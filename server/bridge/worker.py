@@ -100,8 +100,7 @@ class Worker:
         await self._deal_with_all(self._seen.due(found, now))
 
     async def _deal_with_all(self, due: list[Record]) -> None:
-        if len(due) > 1:
-            due = await self._odd_ones(due)
+        due = await self._odd_ones(due)
         room = asyncio.Semaphore(_AT_ONCE)
 
         async def one(record: Record) -> None:

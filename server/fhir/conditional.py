@@ -8,7 +8,7 @@ made. Guards are few and shared by hash, for a needless repetition costs less th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -92,9 +92,15 @@ async def match(
     context: Context, records: Records, searcher: Searcher, criteria: Criteria, at_most: int = 2
 ) -> Matched:
     """What there is, searched under the guard of the criteria."""
-    guards = await records.get(GUARD, [criteria.guard])
-    guard = Put(GUARD, criteria.guard, b"-", expected=guards[0].version if guards else 0)
+    [guard] = await guards(records, [criteria])
     return Matched(tuple(await searcher.matching(context, criteria.type, criteria.pairs, at_most)), guard)
+
+
+async def guards(records: Records, criteria: Collection[Criteria]) -> list[Put]:
+    """What is written with a change after these were searched for; read before the search, each once."""
+    names = list(dict.fromkeys(each.guard for each in criteria))
+    versions = {each.id: each.version for each in await records.get(GUARD, names)}
+    return [Put(GUARD, each, b"-", expected=versions.get(each, 0)) for each in names]
 
 
 def _bad(text: str) -> Problem:

@@ -20,6 +20,7 @@ from server.archive import rows
 from server.archive.remove import Remover
 from server.archive.store import IncomingInstance, Store
 from server.bridge.moments import DEFAULT_ZONE, zone
+from server.bridge.newcomers import Newcomers
 from server.bridge.reconcile import Reconciler
 from server.bridge.worker import Worker
 from server.fhir.bundle.transaction import Transactions
@@ -109,6 +110,11 @@ class Clinical:
     async def version(self, reference: str) -> int:
         resource_type, _, resource_id = reference.partition("/")
         return (await self.repository.read(CONTEXT, resource_type, resource_id)).version
+
+    @property
+    def newcomers(self) -> Newcomers:
+        clock, transactions = self.clock, Transactions(self.repository, read_patch)
+        return Newcomers(self.records, self.repository, transactions, self.offload, clock, SITE)
 
     @property
     def transactions(self) -> Transactions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from server.archive.outbox import OUTBOX
 from server.bridge import newcomers
 from server.bridge.imaging_study import resource_id
 from server.bridge.memo import memos
+from server.kernel.problem import Problem
 from storage.query import EVERYTHING
 from tests.server.bridge.clinical import CONTEXT, Clinical, incoming, run
 from tests.server.bridge.images import image
@@ -128,6 +130,33 @@ def test_a_fault_with_many_leaves_each_to_itself(tmp_path: Path, monkeypatch: py
         await clinical.worker.drain()
         assert len(await memos(clinical.records, UIDS)) == len(UIDS)
         assert not (await clinical.records.find(OUTBOX, EVERYTHING, limit=1)).records
+
+    run(tmp_path, body)
+
+
+def test_a_patient_whom_somebody_makes_meanwhile_is_not_made_a_second_time(tmp_path: Path) -> None:
+    async def body(clinical: Clinical) -> None:
+        class Between:
+            tries = 0
+
+            async def run(self, *args: Any, **more: Any) -> Any:
+                self.tries += 1
+                criteria = f"identifier={_number('P1')['system']}|P1"
+                made = {"resourceType": "Patient", "identifier": [_number("P1")]}
+                await clinical.repository.create(CONTEXT, "Patient", made, criteria)
+                return await clinical.newcomers.transactions.run(*args, **more)
+
+        await stored(clinical, *files())
+        announced = (await clinical.records.find(OUTBOX, EVERYTHING, limit=100)).records
+        between = Between()
+        with pytest.raises(Problem):
+            await replace(clinical.newcomers, transactions=between).write(  # type: ignore[arg-type]
+                CONTEXT, announced, "Endpoint/dicomweb"
+            )
+        assert (between.tries, await memos(clinical.records, UIDS)) == (1, {})
+        await clinical.worker.drain()
+        assert len(await clinical.find("Patient", identifier="P0,P1,P2")) == 3
+        assert len(await memos(clinical.records, UIDS)) == len(UIDS)
 
     run(tmp_path, body)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from server.bridge.reconcile import Held
 from server.bridge.worker import LEASE, Worker
 from server.kernel.clock import SystemClock
 from server.kernel.problem import Kind, Problem
-from storage.ports import Delete, Put
+from storage.ports import Delete, Put, Record
 from storage.query import EVERYTHING
 from tests.server.bridge.clinical import CONTEXT, Clinical, incoming, run
 from tests.server.bridge.images import image
@@ -65,7 +66,7 @@ def test_every_change_is_announced_with_it(tmp_path: Path) -> None:
 
 def test_an_announcement_made_meanwhile_stays(tmp_path: Path) -> None:
     async def body(clinical: Clinical) -> None:
-        class Interrupted:
+        class Interrupted(_Odd):
             async def reconcile(self, uid: str, held: Held) -> None:
                 await clinical.records.commit(held.take)
                 await clinical.records.commit([announcement(uid)])
@@ -95,7 +96,7 @@ def test_what_another_process_holds_is_left_to_it_until_its_lease_ends(tmp_path:
 @pytest.mark.parametrize(("kind", "remains"), [(Kind.BUSY, True), (Kind.UNSUPPORTED, False)])
 def test_only_what_may_succeed_later_is_tried_again(tmp_path: Path, kind: Kind, remains: bool) -> None:
     async def body(clinical: Clinical) -> None:
-        class Failing:
+        class Failing(_Odd):
             async def reconcile(self, uid: str, held: Held) -> None:
                 raise Problem(kind, "not now")
 
@@ -139,3 +140,10 @@ def test_an_archive_older_than_its_fhir_side_is_adopted_once(tmp_path: Path) -> 
             await running
 
     run(tmp_path, body, SystemClock())
+
+
+class _Odd:
+    """A reconciler to which no study is simply new."""
+
+    async def welcome(self, announced: Sequence[Record]) -> set[str]:
+        return set()
