@@ -26,6 +26,8 @@ LOG, WRITES, CHECKPOINTS = "log", "writes", "checkpoints"
 `writes` what was written together with records; `checkpoints` the signed checkpoints over all others."""
 
 _LINKED = struct.Struct(">BB4sQq32s")
+_RECORDED, _DIGEST = 14, 22
+"""Where in a head these begin."""
 _LINK = 32
 
 
@@ -77,6 +79,15 @@ def parse_head(head: bytes) -> Head | None:
     if len(head) != _LINKED.size + _LINK or head[0] != VERSION:
         return None
     return Head._make((*_LINKED.unpack_from(head), head[_LINKED.size :]))
+
+
+def recorded_of(head: bytes) -> int:
+    """When an entry was written, of a head that is known to be one."""
+    return int.from_bytes(head[_RECORDED:_DIGEST], "big", signed=True)
+
+
+def link_of(head: bytes) -> bytes:
+    return head[-_LINK:]
 
 
 def bound(chain: str, sequence: int) -> bytes:

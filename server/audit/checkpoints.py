@@ -2,14 +2,18 @@
 
 An entry is added only if its link is right, so nothing is signed that was put in or changed without the key. A second
 is left between an entry and its being added: one that a power cut might still take back must not be signed.
+
+What this process wrote itself is not read back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
+from collections.abc import Sequence
 
-from server.audit.chain import CHECKPOINTS, Draft, Kind, Place, is_linked, parse_head
+from server.audit.chain import CHECKPOINTS, Draft, Kind, Place, is_linked, link_of, parse_head, recorded_of
 from server.audit.checkpoint import Checkpoint, Newest, Range, Reached, SignedCheckpoint, is_of, newest, sign
 from server.audit.copying import Copying
 from server.audit.merkle import Frontier, leaf
@@ -25,13 +29,19 @@ _POLL, _POLL_FOR_CLAIM = 1.0, 5.0
 """Seconds between two looks, and between two tries to be the process that makes them."""
 _LAG = 1_000_000
 _READ = 1000
+_ADDED = 250
+"""Entries of this process added in one turn of the event loop."""
 
 _log = logging.getLogger("weft.audit")
 
 
 class Checkpointer:
-    def __init__(self, journal: Journal, writer: Writer, means: Means, copying: Copying) -> None:
+    def __init__(
+        self, journal: Journal, writer: Writer, means: Means, copying: Copying, others: Sequence[Writer] = ()
+    ) -> None:
+        """`others`: who writes the other chains in this process."""
         self._journal = journal
+        self._others = others
         self._writer = writer
         self._means = means
         self._copying = copying
@@ -112,6 +122,8 @@ class Checkpointer:
     async def _gather_some(self, chain: str, until: int) -> bool:
         """Add some entries of a chain to the tree; whether there may be more."""
         begin = place = self._places.get(chain, Place())
+        if own := self._own(chain, begin):
+            return await self._gather_own(chain, begin, own[: bisect_right(own, until, key=recorded_of)])
         lines = await self._journal.read(chain, begin.size, _READ, bodies=False)
         for line in lines:
             head = parse_head(line.head)
@@ -124,9 +136,33 @@ class Checkpointer:
             self._oldest = self._oldest or head.recorded
             place = Place(place.size + 1, head.link)
         if place.size > begin.size:
-            self._places[chain] = place
-            self._added.append(Range(chain, begin.size, place.size - begin.size))
+            self._add(chain, begin.size, place)
         return place.size - begin.size == _READ
+
+    def _own(self, chain: str, begin: Place) -> Sequence[bytes]:
+        """The heads of the next entries, where this process wrote them."""
+        for writer in self._others:
+            heads = writer.heads(begin.size, _ADDED) if writer.chain == chain else ()
+            if heads and is_linked(chain, begin.link, heads[0], self._means.keys):
+                return heads
+        return ()
+
+    async def _gather_own(self, chain: str, begin: Place, heads: Sequence[bytes]) -> bool:
+        if not heads:
+            return False
+        for head in heads:
+            self._frontier.add(leaf(chain, head))
+        self._oldest = self._oldest or recorded_of(heads[0])
+        self._add(chain, begin.size, Place(begin.size + len(heads), link_of(heads[-1])))
+        await asyncio.sleep(0)
+        return True
+
+    def _add(self, chain: str, first: int, place: Place) -> None:
+        self._places[chain] = place
+        last = self._added[-1] if self._added else None
+        if last is not None and last.chain == chain and last.first + last.count == first:
+            first = self._added.pop().first
+        self._added.append(Range(chain, first, place.size - first))
 
     def _is_linked(self, chain: str, place: Place, line: Line) -> bool:
         return line.sequence == place.size and is_linked(chain, place.link, line.head, self._means.keys)

@@ -113,7 +113,7 @@ async def open_audit(
         keys=keys,
         recorder=recorder,
         sealing=sealing,
-        checkpointer=Checkpointer(journal, signing, means, Copying(journal, keys, records, places)),
+        checkpointer=Checkpointer(journal, signing, means, Copying(journal, keys, records, places), (log, writes)),
         retention=retention,
         verifier=verifier,
         upkeep=Upkeep(retention, verifier, recorder, sealing, clock),

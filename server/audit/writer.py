@@ -17,6 +17,7 @@ import msgspec
 
 from server.audit.chain import Draft, Kind, Place, extend
 from server.audit.claims import Claim
+from server.audit.heads import Heads
 from server.kernel.clock import Clock, micros
 from storage.encryption.signing import SigningKeys
 from storage.errors import StorageError, StoreUnavailable
@@ -68,6 +69,7 @@ class Writer:
         self._claim: Claim | None = None
         self._claiming = asyncio.Lock()
         self._place = Place()
+        self._heads = Heads()
         self._is_begun = False
         self._wrote = self._renewed = 0
         self._waiting: list[_Waiting] = []
@@ -87,6 +89,10 @@ class Writer:
     def place(self) -> Place:
         return self._place
 
+    def heads(self, start: int, limit: int) -> Sequence[bytes]:
+        """Those written since the chain was claimed, from number `start` on; none where there are others between."""
+        return self._heads.since(start, limit)
+
     def write(self, drafts: Sequence[Draft]) -> bool:
         """Stored on return so that this process may die, and flushed soon after; false where `add` is needed."""
         claim = self._claim
@@ -98,6 +104,7 @@ class Writer:
         if not claim.appender.write(lines):
             return False
         self._place, self._wrote = place, now
+        self._heads.add(lines)
         return True
 
     async def add(self, drafts: Sequence[Draft]) -> None:
@@ -181,6 +188,7 @@ class Writer:
         # Where the claim was given up meanwhile, another may have begun elsewhere.
         if self._claim is claim:
             self._place, self._wrote, self._is_begun = place, now, True
+            self._heads.add(lines)
 
     async def hold(self) -> bool:
         """Have a chain; false while another process has the only one."""
@@ -197,6 +205,7 @@ class Writer:
 
     async def _give_up(self) -> None:
         claim, self._claim = self._claim, None
+        self._heads.clear()
         if claim is not None:
             with suppress(StorageError):
                 await claim.release()
