@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more of what else the machine does than of the code. The rest as hypothesis has it,
+# which with CI=true is its profile for that.
+settings.register_profile("weft", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("weft")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,8 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+
+from tests.ports import free_port
 
 START_MILLISECONDS = 60_000
 _SILENT = ((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0))
@@ -90,7 +91,7 @@ def _binary() -> str:
 
 def _start(binary: str) -> dict[str, Any]:
     folder = tempfile.mkdtemp(prefix="weft-mongod-")
-    port = _free_port()
+    port = free_port()
     command = [
         *(binary, "--dbpath", folder, "--bind_ip", "127.0.0.1", "--port", str(port), "--replSet", "weft"),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--nounixsocket", "--quiet"),
@@ -128,9 +129,3 @@ def _stop(state: dict[str, Any]) -> None:
     with suppress(ChildProcessError):  # another process's child
         os.waitpid(state.pop("pid"), 0)
     shutil.rmtree(state.pop("folder"), ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from urllib.parse import quote, urlsplit
 
 import boto3
 from botocore.config import Config
+
+from tests.ports import free_port
 
 _KEY, _SECRET, _REGION = "weft-test-key", "weft-test-secret", "us-east-1"
 _MOTO = """
@@ -85,7 +86,7 @@ def running_s3() -> Iterator[S3Server]:
         yield S3Server(endpoint, endpoint, parts.username or _KEY, parts.password or _SECRET)
         return
     with tempfile.TemporaryDirectory(prefix="weft-s3-") as folder:
-        port = _free_port()
+        port = free_port()
         name, command, environment = _command(Path(folder), port)
         process = subprocess.Popen(
             command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
@@ -124,7 +125,7 @@ def _weed_options(folder: Path, port: int) -> list[str]:
         f'{{"identities": [{{"name": "test", "credentials": [{{"accessKey": "{_KEY}", "secretKey": "{_SECRET}"}}],'
         ' "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}'
     )
-    ports = [f"-{each}.port={_free_port()}" for each in ("master", "volume", "filer")]
+    ports = [f"-{each}.port={free_port()}" for each in ("master", "volume", "filer")]
     places = [f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     return ["server", *places, *ports, "-s3", f"-s3.port={port}", f"-s3.config={identities}"]
 
@@ -136,12 +137,6 @@ def _made(folder: Path) -> str:
 
 def _binary(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=str(Path.home() / "go/bin"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_answer(server: S3Server, process: subprocess.Popen[bytes]) -> None:

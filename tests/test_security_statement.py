@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -42,10 +41,9 @@ def rows() -> list[tuple[str, str]]:
 
 def test_every_test_that_is_named_is_there() -> None:
     known = {
-        node.name
+        name
         for path in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
     }
     named = {name for _, answer in rows() for name in re.findall(r"`(test_\w+)`", answer)}
     assert len(named) > 100

@@ -26,14 +26,14 @@ def state(
 
 def write_or_check(folder: Path, *, is_check: bool) -> int:
     """Write the statements into `folder`, or compare them with what is there; gives the exit status."""
-    drifted = [name for name, text in statements().items() if _held(folder / name) != text]
+    drifted = {name: text for name, text in statements().items() if _held(folder / name) != text}
     if is_check:
         for name in drifted:
             typer.echo(f"{folder / name} is not what the endpoints say: run `weft statements` and review the change")
         return DRIFTED if drifted else CURRENT
     folder.mkdir(parents=True, exist_ok=True)
-    for name in drifted:
-        (folder / name).write_text(statements()[name], encoding="utf-8")
+    for name, text in drifted.items():
+        (folder / name).write_text(text, encoding="utf-8")
         typer.echo(f"wrote {folder / name}")
     return CURRENT
 

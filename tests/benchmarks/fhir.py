@@ -32,7 +32,8 @@ from tests.benchmarks.load import Target
 from tests.benchmarks.meter import Meter, usage
 from tests.benchmarks.report import Measure, Run
 from tests.benchmarks.wire import Connection
-from tests.e2e.running import ROOT, Place, free_port, running
+from tests.e2e.running import ROOT, Place, running
+from tests.ports import free_port
 
 FHIR_JSON = "application/fhir+json"
 SIZES = (10_000, 1_000_000)

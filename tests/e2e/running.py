@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -90,23 +91,11 @@ def start(place: Place, *, scheme: str = "http", **settings: str) -> Server:
     """A server that answers; raises with the end of its log when it does not come up."""
     while True:
         server = _spawned(place, scheme, settings)
-        if scheme != "http" or _is_ready(server):
+        if is_ready(server):
             return server
         # Between finding a free port and taking it another test may have been quicker.
         if "address already in use" not in server.tail():
             raise AssertionError(f"the server did not start\n{server.tail()}")
-
-
-def await_https(server: Server, context: ssl.SSLContext) -> None:
-    """Until a server of HTTPS answers who connects so; `start` does not wait for such a one."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"{server.url}/healthz", context=context, timeout=5).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, server.tail()
-            assert server.process.poll() is None, server.tail()
 
 
 def _spawned(place: Place, scheme: str, settings: Mapping[str, str]) -> Server:
@@ -160,13 +149,6 @@ def eventually(ask: Callable[[], T], seconds: float = 30) -> T:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process and everything below it."""
     total, waiting = 0, [pid]
@@ -182,12 +164,14 @@ def resident_bytes(pid: int) -> int:
     return total
 
 
-def _is_ready(server: Server) -> bool:
+def is_ready(server: Server) -> bool:
     """Wait for the first answer; false when the process has ended instead."""
     deadline = time.monotonic() + START_SECONDS
+    # Whom clients may trust is for tests to say.
+    context = ssl._create_unverified_context() if server.scheme == "https" else None
     while True:
         try:
-            with urllib.request.urlopen(f"{server.url}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{server.url}/readyz", timeout=5, context=context) as answer:
                 answer.read()
             # Another server might answer at this port: this one says in its log that it has it.
             if "Uvicorn running on" in server.tail():

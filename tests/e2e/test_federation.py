@@ -29,9 +29,10 @@ from tests.data.soap_messages import Answered, answered, envelope, mtom
 from tests.e2e.clients import store
 from tests.e2e.fhir import Fhir, put
 from tests.e2e.hostile import HOSTILE, hostile, redirecting
-from tests.e2e.running import Place, Server, free_port, resident_bytes, start
+from tests.e2e.running import Place, Server, resident_bytes, start
 from tests.e2e.xds_clients import Mtom
 from tests.e2e.xds_source import RIM, XDSB, Report
+from tests.ports import free_port
 from tests.server.commands.administering import told
 
 AUTHORITY, EAST, WEST, SOUTH = "1.2.826.8.4", "1.2.826.8.1", "1.2.826.8.2", "1.2.826.8.3"

@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -24,7 +23,8 @@ from typer.testing import CliRunner
 from server.cli import main
 from server.commands.demo import sample_folders
 from server.settings import read_settings
-from tests.e2e.running import ROOT, Place, Server, free_port, resident_bytes
+from tests.e2e.running import ROOT, Place, Server, is_ready, resident_bytes
+from tests.ports import free_port
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -49,21 +49,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         )
     server = Server(place, port, process, log)
     try:
-        _await(server)
+        assert is_ready(server), server.tail()
         yield server
     finally:
         assert server.stop() in (0, -15)
-
-
-def _await(server: Server) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{server.url}/readyz", timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            assert time.monotonic() < deadline, server.tail()
-            assert server.process.poll() is None, server.tail()
 
 
 @pytest.fixture(scope="module")

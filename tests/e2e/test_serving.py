@@ -23,7 +23,8 @@ from cryptography.x509.oid import NameOID
 
 from tests.data.instances import instance
 from tests.e2e.clients import BOUNDARY, client, fetch, post_stream, store, stored
-from tests.e2e.running import Place, Server, await_https, free_port, running, start, weft
+from tests.e2e.running import Place, Server, running, start, weft
+from tests.ports import free_port
 
 
 def test_two_workers_share_one_sqlite_archive(small_place: Place) -> None:
@@ -107,7 +108,6 @@ def test_d16_https_is_spoken_by_tls_1_2_and_newer(small_place: Place, certificat
     server = start(small_place, scheme="https", auth="smart", tls_certificate=str(chain), tls_key=str(key))
     context = ssl.create_default_context(cafile=str(chain))
     try:
-        await_https(server, context)
         for path, status in (("/fhir/metadata", 200), ("/oauth/authorize", 400), ("/oauth/token", 405)):
             assert _status(server, path, context) == status
         context.maximum_version = ssl.TLSVersion.TLSv1_2

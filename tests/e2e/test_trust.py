@@ -14,7 +14,7 @@ from server.audit.event import Event
 from server.groundwork import Groundwork
 from tests.contract.asserted_world import find_documents
 from tests.data.assertions import SOAP, WSA, WSSE, Signer, fresh_assertion, signer
-from tests.e2e.running import Place, Server, await_https, start
+from tests.e2e.running import Place, Server, start
 from tests.server.commands.administering import asking, told
 
 
@@ -68,7 +68,6 @@ def test_nodes_and_people_are_let_in_and_strangers_are_not(tmp_path: Path) -> No
     server = start(place, scheme="https", auth="smart", **pair)
     try:
         nobody = _client(None)
-        await_https(server, nobody)
         assert _asked(server, nobody) == (400, "wsse:FailedAuthentication")
         assert _asked(server, _client(files["unknown"])) == (400, "wsse:FailedAuthentication")
         assert _asked(server, _client(files["north"])) == (200, "Success")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -127,7 +127,7 @@ def test_no_text_is_a_fault(code: str) -> None:
 def test_a_known_unit_converts_in_microseconds() -> None:
     value = Decimal("120.5")
     canonical(value, "mm[Hg]")
-    begun = perf_counter()
+    begun = thread_time()
     for _ in range(10_000):
         canonical(value, "mm[Hg]")
-    assert (perf_counter() - begun) / 10_000 < 20e-6
+    assert (thread_time() - begun) / 10_000 < 20e-6

@@ -31,7 +31,7 @@ IMAGE = instance_file("1.2.3", "1.2.3.1", "1.2.3.1.1")
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with asyncio.Runner() as runner:
-        gateway = open_gateway(tmp_path_factory.mktemp("retrievals"), runner, EAST, WEST, seconds=1)
+        gateway = open_gateway(tmp_path_factory.mktemp("retrievals"), runner, EAST, WEST, seconds=3)
         runner.run(gateway.world.store(IMAGE))
         yield gateway
         close_gateway(gateway)
