@@ -7,7 +7,8 @@ BIN := .venv/bin
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
 JOBS ?= 3
-PYTEST := $(BIN)/python -m pytest
+# Tests start servers and commands some hundred times, and each would compile all modules anew.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 DEMO_PORT ?= 8080
 AUTH ?= smart
 
@@ -47,7 +48,7 @@ test: .venv/.testing  ## Everything: the contract suite over every store, then a
 	echo "== contract suite: SQLite, mongod, folder, S3"; \
 	$(PYTEST) -v --tb=short -n $(JOBS) --dist loadfile tests/contract || status=1; \
 	echo "== everything else"; \
-	$(PYTEST) -q -n $(JOBS) --dist loadscope --ignore=tests/contract || status=1; \
+	$(PYTEST) -q -n $(JOBS) --dist loadscope --no-loadscope-reorder --ignore=tests/contract || status=1; \
 	exit $$status
 
 e2e: .venv/.testing  ## The end-to-end suite at full length (20 rounds of kill -9, a 2 GB study)

@@ -16,6 +16,37 @@ settings.load_profile("weft")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+LONGEST = (
+    "e2e/test_fhir_conformance.py",
+    "server/importing/test_fhir_import.py",
+    "e2e/test_crash.py",
+    "benchmarks/test_benchmarks.py",
+    "e2e/test_import.py",
+    "e2e/test_serving.py",
+    "access/test_matrix.py",
+    "e2e/test_fhir_knowledge.py",
+    "e2e/test_described_endpoints.py",
+    "e2e/test_memory.py",
+    "e2e/test_fhir_examples.py",
+    "e2e/test_readme.py",
+)
+"""Half a minute and more each; the others of `e2e` take seconds, all the rest less."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: begun last, it would keep one process while the others have nothing left.
+
+    `make test` tells xdist to keep this order. Otherwise files begin in the random order they came in.
+    """
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    file = item.path.relative_to(ROOT / "tests").as_posix()
+    if file in LONGEST:
+        return LONGEST.index(file)
+    return len(LONGEST) + (not file.startswith("e2e/"))
+
 
 @pytest.fixture
 def anyio_backend() -> str:
