@@ -17,9 +17,8 @@ from server.hl7v2.acknowledging import Code, Outcome
 from server.hl7v2.messages import Message, Unreadable, part, repetitions
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
-from server.mpi.feed_rights import UNFED
 from server.mpi.identity import Identifier
-from server.mpi.identity_feed import UNKNOWN_AUTHORITY, IdentityFeed, birth_date
+from server.mpi.identity_feed import IdentityFeed, birth_date, is_unknown
 from server.xds.datatypes import is_oid
 
 REGISTERING, MERGING = frozenset({"A01", "A04", "A05", "A08"}), "A40"
@@ -53,10 +52,7 @@ def refused(problem: Problem) -> Outcome:
     """Unknown persons and authorities are an error of the content; a busy store is none of the sender's."""
     if problem.kind in _BUSY:
         return Outcome(Code.REJECTED, problem.text, "206", "MSH^1")
-    is_unknown = problem.kind is Kind.NOT_FOUND or any(
-        each.code in (UNKNOWN_AUTHORITY, UNFED) for each in problem.issues
-    )
-    return Outcome(Code.ERROR, problem.text, "204" if is_unknown else "207", "PID^3")
+    return Outcome(Code.ERROR, problem.text, "204" if is_unknown(problem) else "207", "PID^3")
 
 
 def groups(message: Message) -> list[tuple[hl7.Segment, hl7.Segment | None]]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC
 from uuid import uuid4
 
-from server.ihe.identity_message import V3, Envelope, Told, read_envelope, read_events
+from server.ihe.identity_message import V3, Envelope, read_envelope, read_events
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
-from server.mpi.feed_rights import UNFED
-from server.mpi.identity_feed import UNKNOWN_AUTHORITY, IdentityFeed
+from server.mpi.identity_feed import IdentityFeed, is_unknown
 from server.soap.message import Exchange, Perform, Reply, Transaction
 from server.xds.ebxml_writing import escape
 
@@ -55,11 +54,8 @@ class IdentityFeedRows:
 
     async def _merge(self, exchange: Exchange) -> Reply:
         for each in read_events(exchange.body, is_merge=True):
-            await self._merged(exchange, each)
+            await self.feed.merge(exchange.context, each.numbers, each.replaced, _NAME)
         return self._reply(exchange, _ACCEPTED)
-
-    async def _merged(self, exchange: Exchange, told: Told) -> None:
-        await self.feed.merge(exchange.context, told.numbers, told.replaced, _NAME)
 
     def _refuse(self, exchange: Exchange, failure: Exception) -> Reply:
         code, text = _INTERNAL, "The message could not be carried out."
@@ -101,7 +97,4 @@ def _device(root: str) -> str:
 
 
 def _code(problem: Problem) -> str:
-    is_unknown = problem.kind is Kind.NOT_FOUND or any(
-        each.code in (UNKNOWN_AUTHORITY, UNFED) for each in problem.issues
-    )
-    return _KEY if is_unknown else _SYNTAX if problem.kind is Kind.INVALID else _INTERNAL
+    return _KEY if is_unknown(problem) else _SYNTAX if problem.kind is Kind.INVALID else _INTERNAL

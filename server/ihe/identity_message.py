@@ -118,13 +118,8 @@ def _name(element: etree._Element) -> dict[str, Any]:
 def _address(element: etree._Element) -> dict[str, Any]:
     made: dict[str, Any] = {
         "line": _texts(element, "streetAddressLine"),
-        **{
-            name: " ".join(_texts(element, source))
-            for name, source in (
-                ("city", "city"), ("state", "state"), ("postalCode", "postalCode"), ("country", "country"),
-            )
-        },
-    }  # fmt: skip
+        **{name: " ".join(_texts(element, name)) for name in ("city", "state", "postalCode", "country")},
+    }
     return {name: value for name, value in made.items() if value}
 
 

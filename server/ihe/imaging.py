@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from server.archive.retrieve import ListedInstance, Retriever
 from server.ihe.imaging_request import ImageRequest, read_request
 from server.ihe.imaging_staging import Staging
-from server.ihe.responses import note, retrieve_response, told
+from server.ihe.responses import note, refuse_retrieval, retrieve_response
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
 from server.soap.message import Attachment, Exchange, Reply, Transaction
@@ -43,7 +43,7 @@ class ImagingSource:
                 response_action="urn:ihe:iti:2007:RetrieveDocumentSetResponse",
                 body=_BODY,
                 perform=self._retrieve,
-                refuse=_refuse,
+                refuse=refuse_retrieval,
                 is_mtom=True,
                 interaction="read",
             ),
@@ -58,7 +58,7 @@ class ImagingSource:
                 response_action="urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSetResponse",
                 body=_BODY,
                 perform=self._retrieve_across,
-                refuse=_refuse,
+                refuse=refuse_retrieval,
                 is_mtom=True,
                 interaction="read",
             ),
@@ -135,10 +135,6 @@ class ImagingSource:
 def _document(asked: ImageRequest, attachment: Attachment) -> RetrievedDocument:
     request = DocumentRequest(asked.home, asked.repository, asked.sop_instance_uid)
     return RetrievedDocument(request, "", attachment.media_type, attachment.length, lambda: attachment.content)
-
-
-def _refuse(exchange: Exchange, failure: Exception) -> Reply:
-    return retrieve_response((), told(exchange.context, failure))
 
 
 def _missing(asked: ImageRequest) -> RegistryError:

@@ -18,6 +18,7 @@ from server.archive.retrieve import ListedInstance
 from server.dicom import transfer_syntax
 from server.dicom.transfer_syntax import EXPLICIT_LITTLE
 from server.kernel.finishing import finished
+from server.kernel.measuring import Lent
 from server.kernel.problem import Kind, Problem
 from server.kernel.streams import Owning
 from server.soap.message import Attachment, Bytes
@@ -68,7 +69,7 @@ class Staging:
             if problem.kind not in (Kind.NOT_ACCEPTABLE, Kind.NOT_FOUND, Kind.TOO_LARGE):
                 raise
             return problem
-        return Attachment(Owning(self._opened(ref), aside.lent(ref)), ref.size, MEDIA_TYPE)
+        return Attachment(Owning(self._opened(ref), Lent(self.blobs, ref)), ref.size, MEDIA_TYPE)
 
     async def _put_aside(self, listed: ListedInstance, wanted: Sequence[str], aside: _Aside) -> BlobRef:
         """The image in the first of these transfer syntaxes it can be had in."""
@@ -110,23 +111,9 @@ class _Aside:
             raise Problem(Kind.TOO_LARGE, "Too much would have to be recoded for one answer; ask for fewer images.")
         return ref
 
-    def lent(self, ref: BlobRef) -> _Lent:
-        return _Lent(self._blobs, ref)
-
     async def aclose(self) -> None:
         for each in self._refs:
             await self._blobs.delete(each)
-
-
-@dataclass(slots=True)
-class _Lent:
-    """A blob that goes when what is read from it is closed."""
-
-    blobs: Blobs
-    ref: BlobRef
-
-    async def aclose(self) -> None:
-        await self.blobs.delete(self.ref)
 
 
 async def _pieces(content: Bytes | AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:

@@ -16,7 +16,7 @@ from server.audit.event import Entity
 from server.ihe.imaging import ImagingSource
 from server.ihe.imaging_request import ImageRequest, read_request, write_request
 from server.ihe.repository import read_requests
-from server.ihe.responses import note, query_response, retrieve_response, told
+from server.ihe.responses import note, note_documents, query_response, refuse_query, refuse_retrieval, retrieve_response
 from server.kernel.context import Context
 from server.kernel.problem import Kind
 from server.soap.message import Exchange, Reply, Transaction
@@ -24,7 +24,7 @@ from server.xca.messages import write_retrieval
 from server.xca.neighbour import Neighbour
 from server.xca.querying import CrossQueries
 from server.xca.retrieving import CrossRetrieval, Way
-from server.xds.errors import ErrorCode, RegistryError, refused
+from server.xds.errors import ErrorCode, refused
 from server.xds.repository import MOST_REQUESTS, DocumentRequest, Repository, Retrieved
 from server.xds.vocabulary import QUERY, XDSB, XDSI
 
@@ -48,7 +48,7 @@ class GatewayRows:
                     response_action="urn:ihe:iti:2007:RegistryStoredQueryResponse",
                     body=f"{{{QUERY}}}AdhocQueryRequest",
                     perform=self._query,
-                    refuse=_refuse_query,
+                    refuse=refuse_query,
                     interaction="search",
                 ),
             ),
@@ -59,7 +59,7 @@ class GatewayRows:
                     response_action=_RETRIEVED,
                     body=f"{{{XDSB}}}RetrieveDocumentSetRequest",
                     perform=self._retrieve,
-                    refuse=_refuse_retrieval,
+                    refuse=refuse_retrieval,
                     is_mtom=True,
                     interaction="read",
                 ),
@@ -71,7 +71,7 @@ class GatewayRows:
                     response_action=_RETRIEVED,
                     body=f"{{{XDSI}}}RetrieveImagingDocumentSetRequest",
                     perform=self._images,
-                    refuse=_refuse_retrieval,
+                    refuse=refuse_retrieval,
                     is_mtom=True,
                     interaction="read",
                 ),
@@ -103,7 +103,7 @@ class GatewayRows:
             if not each.entry_id:
                 detail = document_detail(each.request.repository, each.request.home)
                 context.trail.add(each.request.document, (), detail)
-        _note_missing(context, requests, found.errors)
+        note_documents(context, requests, found.errors)
         return retrieve_response(found.found, found.errors)
 
     async def _images(self, exchange: Exchange) -> Reply:
@@ -149,20 +149,3 @@ def _imaging_url(neighbour: Neighbour) -> str:
 
 def _study(asked: ImageRequest) -> Entity:
     return Entity("study", f"urn:oid:{asked.study_instance_uid}")
-
-
-def _note_missing(context: Context, requests: Sequence[DocumentRequest], errors: Sequence[RegistryError]) -> None:
-    asked = {each.document: each for each in requests}
-    for error in errors:
-        request = asked.get(error.location)
-        detail = document_detail(request.repository, request.home) if request else ""
-        if not error.is_warning:
-            context.trail.fail(str(error.code), error.location, detail)
-
-
-def _refuse_query(exchange: Exchange, failure: Exception) -> Reply:
-    return Reply(query_response((), told(exchange.context, failure)))
-
-
-def _refuse_retrieval(exchange: Exchange, failure: Exception) -> Reply:
-    return retrieve_response((), told(exchange.context, failure))

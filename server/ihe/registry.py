@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.ihe.responses import note, query_response, refuse, registry_response, told
+from server.ihe.responses import note, query_response, refuse, refuse_query, registry_response
 from server.kernel.offload import Offload
 from server.soap.message import Exchange, Perform, Reply, Transaction
 from server.xca.querying import Answering
@@ -92,7 +92,7 @@ def _query(name: str, action: str, perform: Perform) -> Transaction:
         response_action=action + "Response",
         body=_ASK,
         perform=perform,
-        refuse=_refuse_query,
+        refuse=refuse_query,
         interaction="search",
     )
 
@@ -107,7 +107,3 @@ def _submit(name: str, action: str, perform: Perform, interaction: str, response
         refuse=refuse,
         interaction=interaction,
     )
-
-
-def _refuse_query(exchange: Exchange, failure: Exception) -> Reply:
-    return Reply(query_response((), told(exchange.context, failure)))

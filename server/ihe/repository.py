@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from lxml import etree
 
-from server.audit.entities import document_detail
-from server.ihe.responses import note, refuse, registry_response, retrieve_response, told
+from server.ihe.responses import note, note_documents, refuse, refuse_retrieval, registry_response, retrieve_response
 from server.kernel.measuring import Received
 from server.kernel.offload import Offload
 from server.soap.message import Exchange, Reply, Transaction
@@ -53,7 +52,7 @@ class RepositoryRows:
                 response_action="urn:ihe:iti:2007:RetrieveDocumentSetResponse",
                 body=_RETRIEVE,
                 perform=self._retrieve,
-                refuse=_refuse_retrieval,
+                refuse=refuse_retrieval,
                 is_mtom=True,
                 interaction="read",
             ),
@@ -76,7 +75,7 @@ class RepositoryRows:
                 response_action="urn:ihe:iti:2007:CrossGatewayRetrieveResponse",
                 body=_RETRIEVE,
                 perform=self._retrieve_across,
-                refuse=_refuse_retrieval,
+                refuse=refuse_retrieval,
                 is_mtom=True,
                 interaction="read",
             ),
@@ -99,7 +98,7 @@ class RepositoryRows:
     async def _retrieved(self, exchange: Exchange, *, is_gateway: bool) -> Reply:
         requests = read_requests(exchange.body)
         found = await self.repository.retrieve(exchange.context, requests, is_gateway=is_gateway)
-        _note_missing(exchange, requests, found.errors)
+        note_documents(exchange.context, requests, found.errors)
         return retrieve_response(found.documents, found.errors)
 
     async def _remove(self, exchange: Exchange) -> Reply:
@@ -142,15 +141,3 @@ def _contents(exchange: Exchange) -> Mapping[str, Received]:
     if errors:
         raise refusal(errors)
     return contents
-
-
-def _note_missing(exchange: Exchange, requests: Sequence[DocumentRequest], errors: Sequence[RegistryError]) -> None:
-    asked = {each.document: each for each in requests}
-    for error in errors:
-        request = asked.get(error.location)
-        detail = document_detail(request.repository, request.home) if request else ""
-        exchange.context.trail.fail(str(error.code), error.location, detail)
-
-
-def _refuse_retrieval(exchange: Exchange, failure: Exception) -> Reply:
-    return retrieve_response((), told(exchange.context, failure))

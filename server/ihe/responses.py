@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from server.audit.entities import document_detail
 from server.kernel.context import Context
 from server.kernel.problem import Problem
 from server.soap.message import Attachment, Exchange, Reply, placeholder
 from server.xds.ebxml_writing import escape
 from server.xds.errors import ErrorCode, RegistryError, errors_of
-from server.xds.repository import RetrievedDocument
+from server.xds.repository import DocumentRequest, RetrievedDocument
 from server.xds.vocabulary import ERROR, FAILURE, PARTIAL_SUCCESS, QUERY, RIM, RS, SUCCESS, WARNING, XDSB
 
 _RS = f' xmlns:rs="{RS}"'
@@ -62,9 +63,29 @@ def note(context: Context, errors: Sequence[RegistryError]) -> None:
             context.trail.fail(str(each.code), each.location)
 
 
+def note_documents(context: Context, asked: Sequence[DocumentRequest], errors: Sequence[RegistryError]) -> None:
+    """As `note`, with where each document was said to be."""
+    requests = {each.document: each for each in asked}
+    for error in errors:
+        request = requests.get(error.location)
+        detail = document_detail(request.repository, request.home) if request else ""
+        if not error.is_warning:
+            context.trail.fail(str(error.code), error.location, detail)
+
+
 def refuse(exchange: Exchange, failure: Exception) -> Reply:
     """Of transactions answered by a bare RegistryResponse."""
     return Reply(registry_response(told(exchange.context, failure)))
+
+
+def refuse_query(exchange: Exchange, failure: Exception) -> Reply:
+    """Of stored queries."""
+    return Reply(query_response((), told(exchange.context, failure)))
+
+
+def refuse_retrieval(exchange: Exchange, failure: Exception) -> Reply:
+    """Of whatever is answered with documents or images."""
+    return retrieve_response((), told(exchange.context, failure))
 
 
 def _response(errors: Sequence[RegistryError], namespace: str, *, is_partial: bool) -> bytes:

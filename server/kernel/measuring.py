@@ -1,6 +1,7 @@
 """A stream that is counted and hashed while it passes: size and SHA-1 are known when it ends, nothing of it is held.
 
-What came so lies in the blob store before anybody knows whether it is wanted; `Received` stands for it.
+What came so lies in the blob store before anybody knows whether it is wanted; `Received` stands for it, and
+`Lent` for what goes again once it was read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from storage.pieces import even
-from storage.ports import BlobRef, Bytes
+from storage.ports import BlobRef, Blobs, Bytes
 
 _ON_LOOP = 64 << 10
 """What is hashed sooner than handed to a thread."""
@@ -30,6 +31,17 @@ class Received:
 
     def keep(self) -> None:
         self.is_kept = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A blob that goes when what is read from it is closed."""
+
+    blobs: Blobs
+    ref: BlobRef
+
+    async def aclose(self) -> None:
+        await self.blobs.delete(self.ref)
 
 
 class Measured:

@@ -16,7 +16,7 @@ from profiles.china import citizen
 from server.fhir.json_form import Resource
 from server.kernel.context import Context
 from server.kernel.problem import Issue, Kind, Problem
-from server.mpi.feed_rights import unfed
+from server.mpi.feed_rights import UNFED, unfed
 from server.mpi.feeding import Fed
 from server.mpi.identity import Identifier, PatientIdentity
 from server.mpi.institutions import Institutions
@@ -118,6 +118,11 @@ def _is_usable(identifier: Identifier) -> bool:
     return (
         identifier.system.startswith(_OID) and 0 < len(identifier.value) <= _LONGEST and identifier.value.isprintable()
     )
+
+
+def is_unknown(problem: Problem) -> bool:
+    """Whether it says that somebody, or an authority, is not known here, or not fed by this sender."""
+    return problem.kind is Kind.NOT_FOUND or any(each.code in (UNKNOWN_AUTHORITY, UNFED) for each in problem.issues)
 
 
 def _unknown() -> Problem:

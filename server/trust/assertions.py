@@ -26,6 +26,7 @@ from lxml import etree
 from server.kernel.clock import SECOND, Clock
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
+from server.soap.names import WSSE
 from server.trust import saml
 from server.trust.certificates import read_pem
 from server.trust.conditions import SKEW, Own, Presented, check
@@ -34,9 +35,7 @@ from server.trust.saml import Assertion, Value
 from server.trust.signature import ASSERTION, SAML, signed
 from server.trust.store import HeldIssuer, TrustStore
 
-WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 SECURITY = f"{{{WSSE}}}Security"
-
 _OTHERS = (
     f"{{{SAML}}}EncryptedAssertion",
     "{urn:oasis:names:tc:SAML:1.0:assertion}Assertion",

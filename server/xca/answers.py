@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from server.kernel.measuring import Received
+from server.kernel.measuring import Lent, Received
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.streams import Owning
@@ -91,21 +91,12 @@ class Retrievals:
         return RetrievedDocument(request, "", media_type, received.ref.size, _lent(self.blobs, received.ref))
 
 
-@dataclass(frozen=True, slots=True)
-class _Lent:
-    blobs: Blobs
-    ref: BlobRef
-
-    async def aclose(self) -> None:
-        await self.blobs.delete(self.ref)
-
-
 def _lent(blobs: Blobs, ref: BlobRef) -> Callable[[], AsyncGenerator[Bytes, None]]:
     async def content() -> AsyncGenerator[Bytes, None]:
         async for piece in blobs.read(ref):
             yield piece
 
-    return lambda: Owning(content(), _Lent(blobs, ref))
+    return lambda: Owning(content(), Lent(blobs, ref))
 
 
 def _requested(

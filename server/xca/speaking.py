@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from server.trust.assertions import SECURITY, WSSE
+from server.soap.names import WSSE
+from server.trust.assertions import SECURITY
 from server.trust.signature import ASSERTION, SAML
 from server.xca.neighbour import Neighbour
 
@@ -44,9 +45,6 @@ class Token:
         if not self.audiences or not all(_means(neighbour, each) for each in self.audiences):
             return b""
         return f'<w:Security xmlns:w="{WSSE}">'.encode() + self.octets + b"</w:Security>"
-
-
-NO_TOKEN = Token()
 
 
 def _means(neighbour: Neighbour, audiences: frozenset[str]) -> bool:
