@@ -22,14 +22,13 @@ from server.mpi.marking import SEE_ALSO, kept, linked, marked
 from server.mpi.number import new_number
 from server.mpi.patients import CONTEXT, Held, Patients
 from server.mpi.persons import Persons, Standing
-from server.mpi.proposing import kept_put, proposal_id, proposed
+from server.mpi.proposing import new_ones, proposed
 from server.mpi.stored import (
     ACTS,
     ALIKE,
     DUE,
     MEMBERS,
     PERSONS,
-    PROPOSALS,
     STATED,
     Act,
     Kept,
@@ -238,14 +237,8 @@ class Enrolling:
             before = {each: kept(held[each].resource, self._persons.system) for each in made}
             after = {each: kept(resource, self._persons.system) for each, resource in made.items()}
             acts.append(_history(by, at, plan.number, next(iter(plan.newcomers)), before, after))
-        return [*acts, *await self._reviews(plan, at)]
-
-    async def _reviews(self, plan: _Plan, at: int) -> list[Put]:
-        """Proposals of those pairs that have none yet: what was decided stays decided."""
-        ids = {proposal_id(pair): pair for pair in plan.reviews}
-        known = {each.id for each in await self._patients.repository.records.get(PROPOSALS, list(ids))} if ids else ()
-        new = [pair for id, pair in ids.items() if id not in known]
-        return [kept_put(proposed(pair, plan.reviews[pair].reasons, at), 0) for pair in new]
+        proposals = [proposed(pair, judgement.reasons, at) for pair, judgement in plan.reviews.items()]
+        return [*acts, *await new_ones(self._patients.repository.records, proposals)]
 
 
 def _carried(held: Held) -> list[Identifier]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import islice, product
 
 from server.mpi.stored import PROPOSALS, Act, Proposal, put
-from storage.ports import Put
+from storage.ports import Put, Records
 
 REVIEW = "review"
 """Grade of a proposal that a number makes and something else denies."""
@@ -40,6 +40,13 @@ def kept_put(proposal: Proposal, expected: int | None) -> Put:
         at=(proposal.at,),
         patient=proposal.patients,
     )
+
+
+async def new_ones(records: Records, proposals: Sequence[Proposal]) -> list[Put]:
+    """Those of pairs that have none yet: what was decided stays decided. Of several of one pair the first counts."""
+    ids = {proposal_id(each.patients): each for each in reversed(proposals)}
+    known = {each.id for each in await records.get(PROPOSALS, list(ids))} if ids else set()
+    return [kept_put(each, 0) for id, each in ids.items() if id not in known]
 
 
 def rejections(some: Sequence[str], others: Sequence[str], act: Act) -> list[Put]:

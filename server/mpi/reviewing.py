@@ -16,6 +16,9 @@ from server.mpi.proposing import CONFIRMED, OPEN, REJECTED, kept_put
 from server.mpi.stored import ACTS, PROPOSALS, Act, Proposal, decode
 from storage.query import All, Equals, Order, Predicate
 
+_MOST = 100
+"""Told at once, the latest."""
+
 
 class Proposed(NamedTuple):
     id: str
@@ -34,13 +37,11 @@ class Reviewing:
         self._linking = linking
         self._clock = clock
 
-    async def proposals(
-        self, context: Context, status: str = OPEN, patient: str = "", limit: int = 100
-    ) -> list[Proposed]:
+    async def proposals(self, context: Context, status: str = OPEN, patient: str = "") -> list[Proposed]:
         """The latest first; those about a patient the actor may not change are left out."""
         terms: list[Predicate] = [Equals("status", status)] if status else []
         terms += [Equals("patient", patient)] if patient else []
-        page = await self._records.find(PROPOSALS, All(tuple(terms)), order=(Order("at", True),), limit=limit)
+        page = await self._records.find(PROPOSALS, All(tuple(terms)), order=(Order("at", True),), limit=_MOST)
         found = [Proposed(each.id, decode(each.body, Proposal)) for each in page.records]
         named = tuple(dict.fromkeys(name for each in found for name in each.proposal.patients))
         visible = await self._patients.changeable(context, named)
@@ -58,10 +59,10 @@ class Reviewing:
         proposal, version = await self._open(context, id)
         await self._decide(context, proposal, version, REJECTED, why)
 
-    async def history(self, context: Context, patient: str, limit: int = 100) -> list[Told]:
+    async def history(self, context: Context, patient: str) -> list[Told]:
         """Every act upon a Patient, the latest first."""
         await self._patients.permitted(context, (patient,))
-        page = await self._records.find(ACTS, Equals("patient", patient), order=(Order("at", True),), limit=limit)
+        page = await self._records.find(ACTS, Equals("patient", patient), order=(Order("at", True),), limit=_MOST)
         return [Told(each.id, decode(each.body, Act)) for each in page.records]
 
     async def _open(self, context: Context, id: str) -> tuple[Proposal, int]:

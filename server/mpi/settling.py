@@ -19,9 +19,9 @@ from server.mpi.forest import without
 from server.mpi.marking import SEE_ALSO, is_linked, is_replaced, linked, marked
 from server.mpi.patients import CONTEXT, Held, Patients
 from server.mpi.persons import Persons, Standing
-from server.mpi.proposing import REVIEW, kept_put, proposal_id, proposed
+from server.mpi.proposing import REVIEW, new_ones, proposed
 from server.mpi.scoring import Grade
-from server.mpi.stored import BLOCKS, DUE, MEMBERS, PERSONS, PROPOSALS, STATE, Proposal, put
+from server.mpi.stored import BLOCKS, DUE, MEMBERS, PERSONS, STATE, Proposal, put
 from storage.errors import StoreUnavailable, VersionConflict
 from storage.ports import Cursor, Delete, Put, Record, Records
 from storage.query import EVERYTHING
@@ -128,7 +128,8 @@ class Settling:
         if is_replaced(held.resource):
             return acts
         found = await self._candidates.candidates(CONTEXT, held.reference, standing.patients)
-        return [*acts, *await self._new([*self._of_numbers(held, others), *self._likely(held.reference, found)])]
+        proposals = [*self._of_numbers(held, others), *self._likely(held.reference, found)]
+        return [*acts, *await new_ones(self._records, proposals)]
 
     async def _others_stated(self, standing: Standing, held: Held) -> dict[str, Standing]:
         """Master numbers on it that are other persons', who exist."""
@@ -153,9 +154,3 @@ class Settling:
             grade = REVIEW if each.score.is_contradictory else each.score.grade
             pair, score = (patient, each.patient.reference), each.score
             yield proposed(pair, score.reasons, micros(self._clock), score=score.value, grade=grade)
-
-    async def _new(self, proposals: Sequence[Proposal]) -> list[Put]:
-        """Those of pairs that have none yet: what was decided stays decided."""
-        ids = {proposal_id(each.patients): each for each in reversed(proposals)}
-        known = {each.id for each in await self._records.get(PROPOSALS, list(ids))} if ids else set()
-        return [kept_put(each, 0) for id, each in ids.items() if id not in known]
