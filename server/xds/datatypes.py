@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 _OID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -33,6 +34,11 @@ def is_oid(text: str) -> bool:
 def is_uuid(text: str) -> bool:
     """`urn:uuid:` in lower case, as the registry keeps ids."""
     return _UUID.fullmatch(text) is not None
+
+
+def uuid_oid(text: str) -> str:
+    """The OID that a UUID stands for (X.667), with or without `urn:uuid:`; `ValueError` for what is none."""
+    return f"2.25.{UUID(text.removeprefix('urn:uuid:')).int}"
 
 
 def is_sha1(text: str) -> bool:

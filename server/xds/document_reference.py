@@ -1,5 +1,5 @@
 """A document entry as the DocumentReference that FHIR finds it by (MHD 4.2 3:4.5.1.1); the way back is in
-`server.xds.received`.
+`server.xds.mhd_reading`.
 
 Not mapped, as in MHD: `date`, `custodian`, and which patient number the entry was registered under, because numbers are
 merged and the Patient knows its own.

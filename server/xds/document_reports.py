@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.fhir.json_form import Resource
-from server.xds.fhir_identifiers import DICOM_UID
+from server.xds.fhir_identifiers import DICOM_UID, is_accession
 
 _COPIED = ("contentType", "language", "url", "size", "hash", "title", "creation")
 
@@ -26,7 +26,7 @@ def diagnostic_report(report_id: str, document: Resource, studies: Mapping[str, 
         "id": report_id,
         "meta": {"security": document.get("meta", {}).get("security", [])},
         "contained": _kept(document),
-        "identifier": [*document["identifier"], document.get("masterIdentifier"), *filter(_is_accession, numbers)],
+        "identifier": [*document["identifier"], document.get("masterIdentifier"), *filter(is_accession, numbers)],
         "status": _status(document, is_first=is_first),
         "category": document.get("category", []),
         "code": document["type"],
@@ -52,10 +52,6 @@ def _status(document: Resource, *, is_first: bool) -> str:
 def _kept(document: Resource) -> list[Resource]:
     """Whom the report refers to, and what these refer to; not the patient as the source knew him."""
     return [each for each in document.get("contained", ()) if each["resourceType"] != "Patient"]
-
-
-def _is_accession(identifier: Mapping[str, Any]) -> bool:
-    return any(each.get("code") == "ACSN" for each in identifier.get("type", {}).get("coding", ()))
 
 
 def _effective(period: Mapping[str, Any]) -> dict[str, Any]:

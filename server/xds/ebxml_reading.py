@@ -40,10 +40,10 @@ _NO_OBJECTS = frozenset({Tag.CLASSIFICATION, Tag.REFERENCE})
 _WRAPPED = b'<rim:RegistryObjectList xmlns:rim="' + v.RIM.encode() + b'">'
 
 
-def read_submission(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> Submission:
+def read_submission(element: etree._Element) -> Submission:
     """A rim:RegistryObjectList, or the lcm:SubmitObjectsRequest that holds one."""
     findings = Findings()
-    objects = _objects(_object_list(element), at_most, findings)
+    objects = _objects(_object_list(element), findings)
     if findings.errors:
         raise refusal(findings.errors)
     return Submission(
@@ -63,13 +63,13 @@ def take_submission(element: etree._Element) -> Submission:
     return submission
 
 
-def read_objects(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> tuple[list[RegistryObject], list[str]]:
+def read_objects(element: etree._Element) -> tuple[list[RegistryObject], list[str]]:
     """What a rim:RegistryObjectList of an answer holds: whole objects, and the ids of bare references.
 
     Its author is another registry, which minds the form of what it keeps.
     """
     findings = Findings(is_strict=False)
-    objects = _objects(element, at_most, findings)
+    objects = _objects(element, findings)
     if findings.errors:
         raise refusal(findings.errors)
     references = [identity(text_of(each.get("id"))) for each in elements(element) if each.tag == Tag.REFERENCE]
@@ -122,10 +122,10 @@ def _object_list(element: etree._Element) -> etree._Element:
     return element
 
 
-def _objects(element: etree._Element, at_most: int, findings: Findings) -> list[RegistryObject]:
-    """`at_most` is asked before anything is read."""
-    if len(element) > at_most:
-        text = f"The message holds more than {at_most} objects."
+def _objects(element: etree._Element, findings: Findings) -> list[RegistryObject]:
+    """How many they are is asked before anything is read."""
+    if len(element) > MOST_OBJECTS:
+        text = f"The message holds more than {MOST_OBJECTS} objects."
         raise refused(ErrorCode.REGISTRY_OUT_OF_RESOURCES, text, kind=Kind.TOO_LARGE)
     beside: dict[str, list[Classified]] = defaultdict(list)
     for child in elements(element):

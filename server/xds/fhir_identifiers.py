@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from server.fhir.json_form import Resource
-from server.xds.datatypes import Cx, Cxi, Dtm, is_oid
+from server.xds.datatypes import Cx, Cxi, Dtm, is_oid, uuid_oid
 from server.xds.vocabulary import ACCESSION, ENCOUNTER, ORDER, STUDY_INSTANCE
 
 URI = "urn:ietf:rfc:3986"
@@ -49,8 +48,12 @@ def unique_id_of(identifier: Mapping[str, Any]) -> str:
         return f"{system.removeprefix('urn:oid:')}^{value}"
     if value.startswith("urn:uuid:"):
         with suppress(ValueError):
-            return f"2.25.{UUID(value.removeprefix('urn:uuid:')).int}"
+            return uuid_oid(value)
     return value.removeprefix("urn:oid:")
+
+
+def is_accession(identifier: Mapping[str, Any]) -> bool:
+    return any(each.get("code") == "ACSN" for each in identifier.get("type", {}).get("coding", ()))
 
 
 def entry_uuid(id_: str) -> dict[str, Any]:

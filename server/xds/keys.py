@@ -12,7 +12,7 @@ from typing import assert_never
 from server.xds.metadata import Association, Author, Code, DocumentEntry, Folder, RegistryObject, SubmissionSet
 from server.xds.vocabulary import STUDY_INSTANCE
 from storage.ports import Index
-from storage.query import Key, Keys
+from storage.query import Key, Keys, Like
 
 DOCUMENT, SUBMISSION, FOLDER, ASSOCIATION = "xds-document", "xds-submission", "xds-folder", "xds-association"
 UNIQUE = "xds-unique"
@@ -22,6 +22,8 @@ TURN = "xds-turn"
 removes it writes this too, on the condition that nobody else did meanwhile."""
 
 STABLE_TYPE, ON_DEMAND_TYPE = "stable", "on-demand"
+MANIFESTS = Like("format", "1.2.840.10008.5.1.4.1.1.88.59^^*")
+"""Documents by the SOP class of a key object selection, under whichever name of its coding scheme."""
 _URN = "urn:uuid:"
 _PADDING = "00000101000000"
 

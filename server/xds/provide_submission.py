@@ -9,7 +9,7 @@ from uuid import uuid4
 from server.fhir.bundle.entries import Entry, located
 from server.fhir.index.bases import Bases
 from server.fhir.json_form import Resource
-from server.xds.document_reference import local_id
+from server.xds.datatypes import uuid_oid
 from server.xds.errors import ErrorCode, refused
 from server.xds.metadata import Association, DocumentEntry, Folder, Submission, SubmissionSet
 from server.xds.mhd_reading import Provided, document_entry, folder, relations, submission_set
@@ -43,18 +43,18 @@ class Making:
         id_ = self.ids[entry.number]
         made = document_entry(self._provided(entry), id_, self.patient_id)
         return completed_document(
-            made, self.now, _oid_of(id_), is_comprehensive=self.is_comprehensive, unlabelled=self.unlabelled
+            made, self.now, uuid_oid(id_), is_comprehensive=self.is_comprehensive, unlabelled=self.unlabelled
         )
 
     def _set(self, entry: Entry) -> SubmissionSet:
         id_ = self.ids[entry.number]
         made = submission_set(self._provided(entry), id_, self.patient_id)
-        return completed_set(made, self.now, _oid_of(id_), is_comprehensive=self.is_comprehensive)
+        return completed_set(made, self.now, uuid_oid(id_), is_comprehensive=self.is_comprehensive)
 
     def _folder(self, entry: Entry) -> Folder:
         id_ = self.ids[entry.number]
         made = folder(self._provided(entry), id_, self.patient_id)
-        return completed_folder(made, _oid_of(id_), is_comprehensive=self.is_comprehensive)
+        return completed_folder(made, uuid_oid(id_), is_comprehensive=self.is_comprehensive)
 
     def _provided(self, entry: Entry) -> Provided:
         return Provided(entry.resource or {}, self._find)
@@ -98,11 +98,6 @@ class Making:
             return found
         text = "A reference leads to no object of this registry."
         raise located(refused(ErrorCode.UNRESOLVED_REFERENCE, text), entry)
-
-
-def _oid_of(id_: str) -> str:
-    """X.667: what identifies an object whose source gave it no identifier."""
-    return f"2.25.{int(local_id(id_).replace('-', ''), 16)}"
 
 
 def _member(source: str, target: str, is_original: bool | None) -> Association:

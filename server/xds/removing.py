@@ -31,13 +31,13 @@ from storage.query import NOTHING, Predicate
 _REFERENCES = f"{{{v.RIM}}}ObjectRefList"
 
 
-def read_removal(element: etree._Element, *, at_most: int = MOST_OBJECTS) -> tuple[str, ...]:
+def read_removal(element: etree._Element) -> tuple[str, ...]:
     """Ids of an lcm:RemoveObjectsRequest, each once."""
     found = element.find(_REFERENCES)
     if found is None or not len(found):
         raise refused(ErrorCode.REGISTRY_METADATA, "The request names no objects in a rim:ObjectRefList.")
-    if len(found) > at_most:
-        text = f"The request names more than {at_most} objects."
+    if len(found) > MOST_OBJECTS:
+        text = f"The request names more than {MOST_OBJECTS} objects."
         raise refused(ErrorCode.REGISTRY_OUT_OF_RESOURCES, text, kind=Kind.TOO_LARGE)
     ids = (identity(text_of(each.get("id"))) for each in elements(found) if each.tag == Tag.REFERENCE)
     return tuple(dict.fromkeys(ids))

@@ -13,9 +13,9 @@ from uuid import UUID, uuid5
 from server.fhir.json_form import Resource
 from server.fhir.stored import Stored
 from server.xds.community import Community
-from server.xds.datatypes import Cxi, is_mime_type, is_oid
+from server.xds.datatypes import Cxi, is_mime_type, is_oid, uuid_oid
 from server.xds.fhir_codes import CONFIDENTIALITY, code_of, code_of_concept, level
-from server.xds.fhir_identifiers import UNIQUE_ID, cx_of, dtm_of, reference_id_of
+from server.xds.fhir_identifiers import DICOM_UID, UNIQUE_ID, cx_of, dtm_of, is_accession, reference_id_of
 from server.xds.fhir_people_reading import Find, authors_of, patient_info, person_of
 from server.xds.metadata import Association, Code, DocumentEntry, Localized, Submission, SubmissionSet
 from server.xds.report_codes import ReportCodes
@@ -77,7 +77,7 @@ def made_of(told: Told, codes: ReportCodes, community: Community) -> Made:
     id_ = f"urn:uuid:{uuid5(_IDS, f'{community.root}/{told.stored.versioned}')}"
     entry = DocumentEntry(
         id=id_,
-        unique_id=_oid(id_),
+        unique_id=uuid_oid(id_),
         patient_id=told.patient_id,
         mime_type=media_type,
         class_code=codes.class_code,
@@ -107,7 +107,7 @@ def submission_of(made: Made, replaced: str, now: str, community: Community) -> 
     set_id = f"urn:uuid:{uuid5(_IDS, entry.id)}"
     package = SubmissionSet(
         id=set_id,
-        unique_id=_oid(set_id),
+        unique_id=uuid_oid(set_id),
         patient_id=entry.patient_id,
         source_id=community.source,
         submission_time=now,
@@ -167,30 +167,22 @@ def _reference_ids(told: Told, community: Community) -> Iterator[str]:
     numbers = [*told.report.get("identifier", ())]
     for study in told.studies:
         for each in study.get("identifier", ()):
-            if each.get("system") == "urn:dicom:uid":
+            if each.get("system") == DICOM_UID:
                 yield reference_id_of(each, STUDY_INSTANCE)
         numbers += study.get("identifier", ())
     for each in told.report.get("imagingStudy", ()):
-        if each.get("identifier", {}).get("system") == "urn:dicom:uid":
+        if each.get("identifier", {}).get("system") == DICOM_UID:
             yield reference_id_of(each["identifier"], STUDY_INSTANCE)
     yield from told.known
     registered = {Cxi.parse(each).id for each in told.known}
     for each in numbers:
         value = str(each.get("value", ""))
-        if _is_accession(each) and value and len(value) <= 64 and value not in registered:
+        if is_accession(each) and value and len(value) <= 64 and value not in registered:
             authority = str(each.get("system", "")).removeprefix("urn:oid:")
             yield str(Cxi(value, authority if is_oid(authority) else community.accession_authority, ACCESSION))
-
-
-def _is_accession(identifier: Mapping[str, Any]) -> bool:
-    return any(each.get("code") == "ACSN" for each in identifier.get("type", {}).get("coding", ()))
 
 
 def _title(report: Resource, form: Mapping[str, Any]) -> str:
     concept = report.get("code", {})
     first: Mapping[str, Any] = next(iter(concept.get("coding", ())), {})
     return str(form.get("title") or concept.get("text") or first.get("display", ""))[:_LONGEST]
-
-
-def _oid(id_: str) -> str:
-    return f"2.25.{UUID(id_.removeprefix('urn:uuid:')).int}"

@@ -29,7 +29,7 @@ from server.xds.datatypes import Dtm
 from server.xds.derived import deletion, put
 from server.xds.document_reports import diagnostic_report, study_uids
 from server.xds.fhir_identifiers import URI
-from server.xds.keys import DOCUMENT, bare, urn
+from server.xds.keys import DOCUMENT, MANIFESTS, bare, urn
 from server.xds.merged_patients import surviving
 from server.xds.metadata import Submission
 from server.xds.mhd_reading import Provided
@@ -39,11 +39,10 @@ from server.xds.report_memo import FHIR, XDS, Memo, memo_of, reports_of
 from server.xds.stored import Shelf
 from server.xds.vocabulary import ACCESSION, APPROVED, RPLC, XFRM_RPLC
 from storage.ports import Bytes, Records
-from storage.query import All, Equals, Like
+from storage.query import All, Equals
 
 _ACTOR = Actor("reports", "reports as documents", (Grant(INTERACTIONS),), frozenset({SERVER}))
 _CONTEXT = Context(_ACTOR, "reports")
-_MANIFESTS = Like("format", "1.2.840.10008.5.1.4.1.1.88.59^^*")
 _MOST_RESULTS = 500
 _MOST_REPLACED = 1000
 
@@ -149,7 +148,7 @@ class Reports:
         uids = [str(each.get("value", "")).removeprefix("urn:oid:") for one in studies for each in one["identifier"]]
         found: list[str] = []
         for uid in uids:
-            manifests = All((Equals("study", uid), Equals("status", "Approved"), _MANIFESTS))
+            manifests = All((Equals("study", uid), Equals("status", "Approved"), MANIFESTS))
             numbers = await self.records.values(DOCUMENT, "reference", manifests, at_most=_MOST_RESULTS)
             found += sorted(str(each) for each in numbers if str(each).endswith(f"^{ACCESSION}"))
         return found

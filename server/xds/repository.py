@@ -1,4 +1,4 @@
-"""The document repository: provide and register (ITI-41), retrieve (ITI-43), remove (ITI-86).
+"""The document repository: provide and register (ITI-41), retrieve (ITI-43); how documents go is `document_removal`.
 
 Octets are durable before the commit that registers them and shared by entries of one uniqueId; they go after the commit
 that lets them go. Should the process end between the two, octets without a record remain and no document is lost.

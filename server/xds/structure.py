@@ -1,7 +1,7 @@
 """Whether a submission is whole: attributes, membership, references, one patient (IHE ITI TF-3 4.2, TF-2 3.42).
 
 What needs the registry's own content (registered targets, known patients, former uniqueIds) is checked where it is at
-hand, in `server.xds.registering`.
+hand, by `server.xds.registry`.
 """
 
 from __future__ import annotations

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from server.kernel.context import Context
 from server.mpi.lookup import Document
-from server.xds.keys import DOCUMENT, bare, studies_of
+from server.xds.keys import DOCUMENT, MANIFESTS, bare, studies_of
 from server.xds.stored import Shelf
 from server.xds.visibility import Visibility
-from storage.query import All, Equals, Like, OneOf
+from storage.query import All, Equals, OneOf
 
-_MANIFESTS = Like("format", "1.2.840.10008.5.1.4.1.1.88.59^^*")
 _MOST = 1000
 
 
@@ -24,7 +23,7 @@ class StudyDocuments:
     visibility: Visibility
 
     async def of_studies(self, context: Context, studies: Sequence[str]) -> Mapping[str, Sequence[Document]]:
-        asked = All((OneOf("study", tuple(studies)), Equals("status", "Approved"), _MANIFESTS))
+        asked = All((OneOf("study", tuple(studies)), Equals("status", "Approved"), MANIFESTS))
         seen = await self.visibility.documents(context, asked)
         ids = await self.shelf.records.values(DOCUMENT, "_id", seen, at_most=_MOST)
         found: dict[str, list[Document]] = {}

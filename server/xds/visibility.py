@@ -19,13 +19,11 @@ from server.access.compartments import all_of, any_of
 from server.access.decision import AccessPoint
 from server.kernel.context import Context
 from server.kernel.problem import Kind, Problem
-from server.xds.keys import ASSOCIATION, DOCUMENT, FOLDER, SUBMISSION
+from server.xds.keys import ASSOCIATION, DOCUMENT, FOLDER, MANIFESTS, SUBMISSION
 from server.xds.vocabulary import HAS_MEMBER
 from storage.ports import Records
-from storage.query import EVERYTHING, NOTHING, All, Any, Equals, Like, Not, OneOf, Predicate
+from storage.query import EVERYTHING, NOTHING, All, Any, Equals, Not, OneOf, Predicate
 
-_MANIFESTS = Like("format", "1.2.840.10008.5.1.4.1.1.88.59^^*")
-"""The SOP class of a key object selection, under whichever name of its coding scheme."""
 _WHOLE = (DOCUMENT, SUBMISSION, FOLDER)
 _MOST = 100_000
 _TOGETHER = 1000
@@ -107,7 +105,7 @@ class Visibility:
     async def _without_manifests(self, context: Context, seen: Predicate) -> Predicate:
         if seen == NOTHING or await self.studies.is_unlimited(context):
             return seen
-        named = await self._texts(DOCUMENT, "study", all_of([seen, _MANIFESTS]))
+        named = await self._texts(DOCUMENT, "study", all_of([seen, MANIFESTS]))
         sight = await self.studies.sight(context, named) if named else Sight()
         barred: list[Predicate] = []
         if sight.hidden:
@@ -115,7 +113,7 @@ class Visibility:
         if sight.unknown:
             # Nobody can tell any more who might see a study that is gone; its manifest was deprecated with it.
             barred.append(All((OneOf("study", tuple(sight.unknown)), Equals("status", "Deprecated"))))
-        return all_of([seen, Not(All((_MANIFESTS, any_of(barred))))]) if barred else seen
+        return all_of([seen, Not(All((MANIFESTS, any_of(barred))))]) if barred else seen
 
     async def _is_unlimited(self, context: Context) -> bool:
         for resource_type in ("DocumentReference", "List"):
@@ -150,15 +148,13 @@ class Visibility:
 
     async def _some(self, context: Context, kind: str, asked: Predicate) -> Predicate:
         """Of objects met on the way, where nothing leads round in a circle."""
-        match kind:
-            case _ if kind == DOCUMENT:
-                return await self.documents(context, asked)
-            case _ if kind == FOLDER:
-                return await self.folders(context, asked)
-            case _ if kind == SUBMISSION:
-                return await self._met(context, "List", SUBMISSION, asked)
-            case _:
-                return _between_others(asked, await self._unseen(context, await self._ends(asked), _WHOLE))
+        if kind == DOCUMENT:
+            return await self.documents(context, asked)
+        if kind == FOLDER:
+            return await self.folders(context, asked)
+        if kind == SUBMISSION:
+            return await self._met(context, "List", SUBMISSION, asked)
+        return _between_others(asked, await self._unseen(context, await self._ends(asked), _WHOLE))
 
     async def _ends(self, asked: Predicate) -> tuple[str, ...]:
         sources = await self._texts(ASSOCIATION, "source", asked)
