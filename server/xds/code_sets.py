@@ -5,7 +5,7 @@ Code and scheme decide, a display name never does. The sets lie in one record, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -40,7 +40,7 @@ async def load_code_sets(records: Records) -> CodeSets:
     return CodeSets({name: frozenset(allowed) for name, allowed in orjson.loads(found[0].body).items()})
 
 
-async def keep_code_sets(records: Records, sets: Mapping[str, Iterable[str]]) -> None:
-    """In place of those kept; an attribute that is not named is open."""
+async def keep_code_sets(records: Records, sets: Mapping[str, Iterable[str]], beside: Sequence[Put] = ()) -> None:
+    """In place of those kept; an attribute that is not named is open. `beside`: of the same commit."""
     body = orjson.dumps({name: sorted(set(allowed)) for name, allowed in sets.items()})
-    await records.commit([Put(_COLLECTION, _ID, body)])
+    await records.commit([Put(_COLLECTION, _ID, body), *beside])

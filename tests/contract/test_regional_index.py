@@ -21,6 +21,7 @@ from server.fhir.services import FhirOptions, FhirServices, open_fhir
 from server.kernel.context import INTERACTIONS, Actor, Context, Grant
 from server.kernel.problem import Kind, Problem
 from server.mpi.blocking import BlockRules
+from server.mpi.examination_conflicts import ExaminationConflicts
 from server.mpi.index_key import open_index_key
 from server.mpi.index_operation import ImagingIndexOperation
 from server.mpi.institutions import Institution, Institutions, organization_id
@@ -154,6 +155,37 @@ def test_a_number_that_comes_again_for_somebody_else_is_refused_and_kept_for_rev
     assert raised.value.kind is Kind.CONFLICT
     assert LI not in raised.value.text
     assert region.run(region.store.count("mpi-conflict", All(()), at_most=9)) == 1
+
+
+def test_a_conflict_is_settled_once_both_are_one_person_or_dismissed(region: Region) -> None:
+    first, second, third = (region.put(patient(name, number)) for name, number in (("a", ""), ("b", ""), ("c", "")))
+    conflicts = ExaminationConflicts(region.index, region.store)
+    index = region.run(region.index.of_examination("E001", first, "7", "1.2.2")).partition("^")[0]
+    region.examine(second, "1.2.3")
+    for other in (second, third):
+        assert region.run(region.index.of_examination("E001", other, "7", "1.2.3")) == ""
+    [(one, conflict), (two, _)] = region.run(conflicts.open())
+    assert (conflict.index, conflict.number, conflict.patient, conflict.study) == (index, "7", second, "1.2.3")
+
+    with pytest.raises(Problem) as raised:
+        region.run(conflicts.settle(CONTEXT, one))
+    assert raised.value.kind is Kind.CONFLICT
+    region.run(region.master.link(CONTEXT, first, second))
+    made = region.run(conflicts.settle(CONTEXT, one))
+    assert (made.index, made.patients, made.studies) == (index, (first, second), ("1.2.2", "1.2.3"))
+    assert [each for each, _ in region.run(conflicts.open())] == [two]
+    region.run(conflicts.dismiss(two))
+    assert region.run(conflicts.open()) == []
+    for work in (conflicts.settle(CONTEXT, one), conflicts.dismiss(two)):
+        with pytest.raises(Problem) as raised:
+            region.run(work)
+        assert raised.value.kind is Kind.NOT_FOUND
+
+    with pytest.raises(Problem):
+        region.run(region.index.register(CONTEXT, "E001", LI, "7"))
+    [(nobody, _)] = region.run(conflicts.open())
+    with pytest.raises(Problem, match="only be dismissed"):
+        region.run(conflicts.settle(CONTEXT, nobody))
 
 
 def test_who_has_no_citizen_number_keeps_the_index_once_it_is_known(region: Region) -> None:

@@ -30,6 +30,23 @@ def test_an_institution_is_registered_and_shown(tmp_path: Path) -> None:
     assert b"East Hospital" in asyncio.run(shown())
 
 
+def test_a_number_that_came_for_two_people_is_shown_and_dismissed(tmp_path: Path) -> None:
+    async def examined() -> None:
+        async with opened(Settings(data=tmp_path)) as services:
+            for id, expected in (("a", True), ("b", False)):
+                await services.fhir.repository.update(CONTEXT, "Patient", id, {"resourceType": "Patient", "id": id})
+                index = await services.documents.index.of_examination("E001", f"Patient/{id}", "7", "1.2.3")
+                assert bool(index) is expected
+
+    assert "one person's" in told(tmp_path, "examination", "conflicts")
+    asyncio.run(examined())
+    found = re.search(r"^(\w{32}) +E001 +7 .* Patient/b +1\.2\.3 ", told(tmp_path, "examination", "conflicts"), re.M)
+    assert found is not None
+    assert "`weft person link`" in refused(tmp_path, "examination", "settle", found[1])
+    told(tmp_path, "examination", "settle", found[1], "--dismiss")
+    assert "no conflict" in refused(tmp_path, "examination", "settle", found[1], "--dismiss")
+
+
 @pytest.mark.slow
 def test_two_patients_are_made_one_person_and_two_again(tmp_path: Path) -> None:
     async def admitted() -> None:
