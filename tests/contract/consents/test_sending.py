@@ -16,10 +16,11 @@ from server.fhir.subscriptions.follower import Desk, Pace
 from server.fhir.subscriptions.sending import Notification
 from server.fhir.subscriptions.worker import SubscriptionWorker
 from server.kernel.context import LOCAL_ACTOR, Context
-from tests.contract.consent_world import BACKEND, World, observation, person
+from server.xds.vocabulary import APND
+from tests.contract.consent_world import BACKEND, DR_A, World, observation, person
 from tests.contract.consents.cases import ALL, Case, Json, agreed, found, numbered, reads, report
 from tests.data.consents import TPO, consent, deny, permit
-from tests.data.xds_objects import document, submission
+from tests.data.xds_objects import association, document, submission
 
 CASES: dict[str, Case] = {}
 case = numbered(CASES)
@@ -158,8 +159,25 @@ def test_an_asking_organization_that_is_denied_finds_and_reads_no_document(world
         assert (f"DocumentReference/{id_}" in world.get(actor, f"Patient/{name}/$everything").names) is is_seen
 
 
-async def _provided(documents: Documents, patient: str) -> str:
-    """Logical id of the document, made as a member of the community provides one (ITI-41)."""
+def test_neither_a_submission_nor_a_relation_names_a_document_that_a_consent_hides(world: World) -> None:
+    world.put({"resourceType": "Patient", "id": "related"})
+    services = world.server().services
+    hidden = world.runner.run(_provided(services.documents, "related"))
+    shown = world.runner.run(_provided(services.documents, "related", hidden))
+
+    def named(path: str) -> list[bool]:
+        body = world.get(DR_A, path).body.decode()
+        return [each in body for each in (hidden, shown)]
+
+    submissions, relations = "List?patient=related", f"DocumentReference/{shown}"
+    assert named(submissions) == named(relations) == [True, True]
+    world.put(consent(deny(TPO, data=[("instance", f"DocumentReference/{hidden}")]), "Patient/related", id="c-related"))
+    assert named(submissions) == named(relations) == [False, True]
+    assert world.get(DR_A, relations).json["relatesTo"][0]["code"] == "appends"
+
+
+async def _provided(documents: Documents, patient: str, appended: str = "") -> str:
+    """Logical id of the document, made as a member of the community provides one (ITI-41), an addendum to another."""
     context = Context(LOCAL_ACTOR, "provided")
     identity = await documents.master.enroll(context, f"Patient/{patient}")
     number = f"{identity.number.value}^^^&{documents.community.patient_authority}&ISO"
@@ -168,6 +186,7 @@ async def _provided(documents: Documents, patient: str) -> str:
         id=f"urn:uuid:{id_}", unique_id=f"2.25.{UUID(id_).int}", patient_id=number, hash="", size=None,
         repository_unique_id="",
     )  # fmt: skip
-    sent = submission(entry, unique_id=f"2.25.{uuid4().int}", patient_id=number)
+    relations = (association(entry.id, f"urn:uuid:{appended}", APND, id="addendum"),) if appended else ()
+    sent = submission(entry, unique_id=f"2.25.{uuid4().int}", patient_id=number, associations=relations)
     await documents.repository.provide_bytes(context, sent, {entry.id: b"value of it"})
     return id_
