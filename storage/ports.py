@@ -7,7 +7,7 @@ Adapters never import the server: what they need of threads is handed to them as
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
@@ -154,6 +154,14 @@ class BlobRef:
 
     name: str
     size: int
+
+
+class Contents(Protocol):
+    """Several contents, of which each may be made when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Bytes]: ...
 
 
 class Blobs(Protocol):

@@ -7,7 +7,7 @@ the day the records are lost, and is checked whenever the beginning of a blob is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Protocol, runtime_checkable
 
@@ -30,7 +30,7 @@ from storage.encryption.seal import (
 )
 from storage.errors import Damaged, NotFound
 from storage.pieces import PIECE, ahead, even, extent
-from storage.ports import BlobRef, Blobs, Bytes, Threads
+from storage.ports import BlobRef, Blobs, Bytes, Contents, Threads
 
 _ON_LOOP = PIECE
 """The longest content that the event loop itself seals or opens."""
@@ -41,10 +41,16 @@ _KEPT = 8
 
 
 @runtime_checkable
-class ReadsCached(Protocol):
-    """A store that can read without waiting what the machine holds in memory."""
+class Local(Protocol):
+    """A store of this machine."""
 
-    def read_cached(self, name: str, buffer: Bytes, start: int) -> int: ...
+    def read_cached(self, name: str, buffer: Bytes, start: int) -> int:
+        """Read without waiting what the machine holds in memory."""
+        ...
+
+    async def put_all(self, contents: Contents) -> list[BlobRef]:
+        """As any store's, each content being asked for once, by the thread that writes it."""
+        ...
 
 
 class EncryptedBlobs:
@@ -54,11 +60,11 @@ class EncryptedBlobs:
         self, inner: Blobs, keys: KeyRing, threads: Threads, algorithm: Algorithm = Algorithm.AES_256_GCM
     ) -> None:
         self._inner = inner
-        self._cached = inner if isinstance(inner, ReadsCached) else None
+        self._local = inner if isinstance(inner, Local) else None
         self._keys = keys
         self._threads = threads
         self._algorithm = algorithm
-        self._piece = PIECE if self._cached else 2 * PIECE
+        self._piece = PIECE if self._local else 2 * PIECE
         self._scratch = memoryview(bytearray(sealed_size(_ON_LOOP + 2 * CHUNK)))
         """For sealed bytes on their way through the loop: fresh memory each time would cost more than opening them."""
         self._memory = Memory(_ON_LOOP + 2 * CHUNK, _KEPT)
@@ -72,23 +78,20 @@ class EncryptedBlobs:
 
     async def put_all(self, contents: Sequence[Bytes]) -> list[BlobRef]:
         made = [(new_seal(self._keys, self._algorithm), content) for content in contents]
-        if self._algorithm.is_fast and sum(map(len, contents)) <= _ON_LOOP:
-            sealed = self._seal_all(made)
+        sealing = _Sealing(made, self._keys)
+        if self._local is not None and self._algorithm.is_fast:
+            inner = await self._local.put_all(sealing)
         else:
-            sealed = await self._threads.cpu(self._seal_all, made)
-        inner = await self._inner.put_all(sealed)
+            inner = await self._inner.put_all(await self._threads.cpu(list, sealing))
         return [BlobRef(seal.name(ref.name), len(content)) for (seal, content), ref in zip(made, inner, strict=True)]
-
-    def _seal_all(self, made: Sequence[tuple[Seal, Bytes]]) -> list[bytearray]:
-        return [seal_content(seal, seal.cipher(self._keys), content) for seal, content in made]
 
     async def fetch(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> Bytes:
         part = span(ref.size, start, extent(ref.size, start, length))
         name, seal, cipher = self._openings.get(ref.name) or self._opening(ref.name)
         on_loop = part.length <= _ON_LOOP and seal.algorithm.is_fast
-        if on_loop and self._cached is not None:
+        if on_loop and self._local is not None:
             sealed = self._scratch[: part.sealed_length]
-            if self._cached.read_cached(name, sealed, part.sealed_start) == part.sealed_length:
+            if self._local.read_cached(name, sealed, part.sealed_start) == part.sealed_length:
                 return open_content(seal, cipher, sealed, part, self._memory.take(part.content))
         inner = BlobRef(name, sealed_size(ref.size))
         fetched = await self._inner.fetch(inner, start=part.sealed_start, length=part.sealed_length)
@@ -143,6 +146,24 @@ class EncryptedBlobs:
                 names = []
         for each in await self._outer_names(names):
             yield each
+
+
+class _Sealing:
+    """Contents sealed one after the other, by the thread that writes them.
+
+    So what was sealed is still in the processor's cache when it is written, and the next takes the same memory.
+    """
+
+    def __init__(self, made: Sequence[tuple[Seal, Bytes]], keys: KeyRing) -> None:
+        self._made = made
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[Bytes]:
+        for seal, content in self._made:
+            yield seal_content(seal, seal.cipher(self._keys), content)
 
 
 class _SealedStream:

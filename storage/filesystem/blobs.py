@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from storage.blob_names import checked, is_name, new_name
 from storage.filesystem.files import Files, open_to_read, read_exactly, read_file, translated, write
 from storage.filesystem.linux import read_cached, read_waitless, start_flush
 from storage.pieces import PIECE, ahead, even, extent, settled
-from storage.ports import BlobRef, Bytes, Threads
+from storage.ports import BlobRef, Bytes, Contents, Threads
 
 _ON_LOOP = 4 << 20
 """The longest range copied from the page cache by the event loop itself."""
@@ -46,14 +46,15 @@ class FolderBlobs:
             raise
         return BlobRef(upload.name, upload.size)
 
-    async def put_all(self, contents: Sequence[Bytes]) -> list[BlobRef]:
-        named = [(new_name(), content) for content in contents]
+    async def put_all(self, contents: Contents) -> list[BlobRef]:
+        names = [new_name() for _ in range(len(contents))]
+        writing = self._threads.io(self._files.write_all, names, contents)
         try:
-            await settled(self._threads.io(self._files.write_all, named))
+            sizes = await settled(writing)
         except asyncio.CancelledError:
-            await settled(self._threads.io(self._files.discard, [name for name, _ in named]))
+            await settled(self._threads.io(self._files.discard, names))
             raise
-        return [BlobRef(name, len(content)) for name, content in named]
+        return [BlobRef(name, size) for name, size in zip(names, sizes, strict=True)]
 
     async def fetch(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> Bytes:
         content = bytearray(extent(ref.size, start, length))

@@ -14,6 +14,8 @@ from storage.errors import Damaged, NotFound, StoreUnavailable
 from storage.filesystem.linux import start_flush
 from storage.ports import Bytes
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
 
 @contextmanager
 def translated(place: str = "the folder of blobs") -> Iterator[None]:
@@ -44,30 +46,40 @@ class Files:
 
     def create(self, name: str) -> int:
         """A new file to write; its folders are made where they are missing."""
+        path = self.path(name)
+        try:
+            return os.open(path, _NEW, 0o600)
+        except FileNotFoundError:
+            self._make_folders(name)
+            return os.open(path, _NEW, 0o600)
+
+    def _make_folders(self, name: str) -> None:
         day, minute, _ = name.split("/")
         for folder in (day, f"{day}/{minute}"):
             with suppress(FileExistsError):
                 os.mkdir(self.path(folder), 0o700)
-        return os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def write_all(self, contents: Sequence[tuple[str, Bytes]]) -> None:
-        """Write every content under its name; all are durable on return, or none is left."""
+    def write_all(self, names: Sequence[str], contents: Iterable[Bytes]) -> list[int]:
+        """Write every content under its name, and tell how long it was; all are durable on return, or none is left."""
         opened: list[int] = []
+        sizes: list[int] = []
         try:
             with translated():
-                for name, content in contents:
+                for name, content in zip(names, contents, strict=True):
                     opened.append(self.create(name))
                     write(opened[-1], content)
                     start_flush(opened[-1])
+                    sizes.append(len(content))
                 for descriptor in opened:
                     os.fsync(descriptor)
-                self.flush_folders(name for name, _ in contents)
+                self.flush_folders(names)
         except BaseException:
-            self.discard(name for name, _ in contents[: len(opened)])
+            self.discard(names[: len(opened)])
             raise
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+        return sizes
 
     def flush_folders(self, names: Iterable[str]) -> None:
         """Make the entries of flushed files durable, and those of the folders that hold them."""
