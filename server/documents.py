@@ -15,9 +15,9 @@ from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
 from server.bridge.manifest_foreign import FORMATS, ForeignManifests
-from server.bridge.manifest_newcomers import ManifestNewcomers
 from server.bridge.manifest_rights import ManifestRights
 from server.bridge.manifest_source import Sources
+from server.bridge.manifest_together import ManifestsTogether
 from server.bridge.manifest_worker import ManifestWorker
 from server.bridge.manifests import Manifests
 from server.fhir.imaging_studies import ImagingRecords
@@ -127,7 +127,7 @@ class Documents:
             site=ZoneInfo(settings.image_time_zone),
         )
         together = Providing(self.repository.contents, self.registry, self.community)
-        return ManifestWorker(records, manifests, self.clock, ManifestNewcomers(manifests, together, self.master))
+        return ManifestWorker(records, manifests, self.clock, ManifestsTogether(manifests, together, self.master))
 
     def feed(self) -> IdentityFeed:
         return IdentityFeed(self.master, self.institutions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from server.kernel.clock import Clock
 from storage.ports import Record
@@ -24,7 +24,7 @@ def lease(clock: Clock, time: timedelta) -> bytes:
 def is_leased(record: Record, now: datetime) -> bool:
     if record.body == WAITING:
         return False
-    return datetime.fromtimestamp(float(record.body), UTC) > now
+    return float(record.body) > now.timestamp()
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -51,10 +52,15 @@ class Memo:
 
 
 async def memo_of(records: Records, study_instance_uid: str) -> Memo:
-    for record in await records.get(MEMO, [study_instance_uid]):
+    return (await memos_of(records, [study_instance_uid]))[study_instance_uid]
+
+
+async def memos_of(records: Records, uids: Sequence[str]) -> dict[str, Memo]:
+    found = dict.fromkeys(uids, Memo())
+    for record in await records.get(MEMO, uids):
         current, pending, former = orjson.loads(record.body)
-        return Memo(_version(current), _version(pending), former, record.version)
-    return Memo()
+        found[record.id] = Memo(_version(current), _version(pending), former, record.version)
+    return found
 
 
 def uuid_from(*parts: str) -> UUID:

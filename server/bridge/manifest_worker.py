@@ -1,10 +1,11 @@
-"""Deals with announced manifests, behind everything else: one at a time, once a study has been quiet for a moment.
+"""Deals with announced manifests, behind everything else: a few at a time, once studies have been quiet for a moment.
 
-Publishing can wait where storing cannot. While studies flood in, the worker rests three times as long as it works, so
-that it has never more than a quarter of a processor; at other times as long as it works. An announcement is taken on
-lease before the work and removed after it at the version it had: a change in between leaves it there, and a process
-that dies leaves it to the others. What stood in the way may pass, so a study that could not be published is tried again
-after pauses that grow, which hold up no other; one that meets faults of our own is given up until it changes.
+Publishing can wait where storing and answering cannot. While studies flood in, or the process has other work, the
+worker rests three times as long as it works, so that it has never more than a quarter of a processor; at other times
+as long as it works. An announcement is taken on lease before the work and removed after it at the version it had: a
+change in between leaves it there, and a process that dies leaves it to the others. What stood in the way may pass, so a
+study that could not be published is tried again after pauses that grow, which hold up no other; one that meets faults
+of our own is given up until it changes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from time import monotonic
+from time import monotonic, process_time
 
 from server.archive.outbox import OUTBOX as BRIDGE
 from server.bridge.announced import WAITING, Sightings, is_leased, lease
 from server.bridge.manifest_announcing import OUTBOX, announce_all
-from server.bridge.manifest_newcomers import ManifestNewcomers
+from server.bridge.manifest_together import ManifestsTogether
 from server.bridge.manifests import Manifests
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
@@ -35,10 +36,12 @@ LEASE = timedelta(seconds=120)
 LONGEST_PAUSE = timedelta(seconds=600)
 """Before a study that could not be published is tried again."""
 _TOGETHER = 20
-"""New studies published in one commit."""
+"""Studies published in one commit."""
 _PAGE = 500
 _MOST_FAULTS = 5
-_REST_IN_FLOOD, _REST = 3, 1
+_REST, _REST_WHILE_BUSY = 1, 3
+_BUSY = 0.4
+"""Of one processor's time: where this process takes more while the worker rests, somebody waits for answers."""
 
 _log = logging.getLogger("weft.bridge")
 
@@ -50,7 +53,7 @@ class ManifestWorker:
     records: Records
     manifests: Manifests
     clock: Clock
-    newcomers: ManifestNewcomers | None = None
+    together: ManifestsTogether | None = None
     _seen: Sightings = field(default_factory=lambda: Sightings(QUIET, LONGEST_WAIT))
     _failures: dict[str, int] = field(default_factory=dict)
 
@@ -97,22 +100,23 @@ class ManifestWorker:
                 await self._rest(began)
 
     async def _rest(self, began: float) -> None:
-        worked = monotonic() - began
-        await asyncio.sleep(worked * (_REST_IN_FLOOD if await self._is_flooded() else _REST))
+        worked, before = monotonic() - began, process_time()
+        await asyncio.sleep(_REST * worked)
+        if process_time() - before > _BUSY * _REST * worked or await self._is_flooded():
+            await asyncio.sleep((_REST_WHILE_BUSY - _REST) * worked)
 
     async def _odd_ones(self, some: list[Record]) -> list[Record]:
-        """What is left when all that was never published has been, as their announcements are then."""
-        if self.newcomers is None or len(some) == 1:
+        """What is left when all that is plain has been published together; it is held on lease."""
+        if self.together is None or len(some) == 1:
             return some
-        unmet = set(await self.newcomers.unmet([each.id for each in some]))
         try:
-            leased = await self._leased([each for each in some if each.id in unmet])
+            leased = await self._leased(some)
         except VersionConflict:
             return some
-        done = await self.newcomers.publish(leased) if leased else set()
+        done = await self.together.publish(leased)
         for uid in done:
             self._seen.forget(uid)
-        return [each for each in (*leased, *(one for one in some if one.id not in unmet)) if each.id not in done]
+        return [each for each in leased if each.id not in done]
 
     async def _leased(self, some: Sequence[Record]) -> list[Record]:
         held = lease(self.clock, LEASE)
@@ -127,6 +131,7 @@ class ManifestWorker:
             page = await self.records.find(OUTBOX, EVERYTHING, after=after, limit=_PAGE)
             found += page.records
             after = page.next
+            await asyncio.sleep(0)
             if after is None or not all(is_leased(each, now) for each in page.records):
                 return found
 

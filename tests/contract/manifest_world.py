@@ -17,9 +17,9 @@ from server.bridge.manifest_codes import ManifestCodes
 from server.bridge.manifest_document import Whereabouts
 from server.bridge.manifest_entry import Setting
 from server.bridge.manifest_foreign import FORMATS, ForeignManifests
-from server.bridge.manifest_newcomers import ManifestNewcomers
 from server.bridge.manifest_rights import ManifestRights
 from server.bridge.manifest_source import Sources
+from server.bridge.manifest_together import ManifestsTogether
 from server.bridge.manifest_worker import ManifestWorker
 from server.bridge.manifests import CONTEXT, Manifests
 from server.dicom.key_objects import Manifest, read
@@ -99,8 +99,8 @@ class ManifestWorld(ImagingWorld):
             site=UTC,
         )
         self.together = Providing(contents, self.registry, COMMUNITY)
-        newcomers = ManifestNewcomers(self.manifests, self.together, self.index)
-        self.publisher = ManifestWorker(records, self.manifests, self.clock, newcomers)
+        together = ManifestsTogether(self.manifests, self.together, self.index)
+        self.publisher = ManifestWorker(records, self.manifests, self.clock, together)
         self.retriever = Retriever(records, self.blobs, self.imaging, offload)
         self.soap = self.soap_app(source, COMMUNITY.home)
 

@@ -16,7 +16,7 @@ from lxml import etree
 from server.bridge.announced import WAITING
 from server.bridge.imaging_study import resource_id
 from server.bridge.manifest_announcing import OUTBOX, announce_all, forget_announcing
-from server.bridge.manifest_newcomers import ManifestNewcomers, ProvidingTogether
+from server.bridge.manifest_together import ManifestsTogether, ProvidingTogether
 from server.bridge.manifest_worker import LEASE, ManifestWorker
 from server.bridge.manifests import CONTEXT
 from server.dicom.key_objects import KEY_OBJECT_SELECTION, Manifest, Reference, ReferencedSeries, dataset_of, read
@@ -308,6 +308,34 @@ def test_studies_that_come_together_are_published_in_one_commit_each_by_a_submis
     opened.run(body())
 
 
+def test_studies_that_grow_together_replace_their_manifests_in_one_commit(opened: Opened) -> None:
+    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(5)]
+
+    async def body() -> None:
+        await world.publish()
+        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
+        await world.publish()
+        first = {each: (await world.entries(each))[0] for each in studies}
+        await world.registry.deprecate(CONTEXT, [first[studies[3]].id])
+        await world.store(*(opened.sent(2, study=each, patient=f"{each}P") for each in studies[:4]))
+        await world.records.commit([Put(OUTBOX, studies[4], WAITING)])
+        counting = _Together(world.documents, world.together)
+        assert await counting.worker(world).drain() == 5
+        assert (counting.together, len(counting.alone)) == ([3], 1)
+        second = {each: (await world.entries(each))[0] for each in studies}
+        assert second[studies[4]] == first[studies[4]]
+        for each in studies[:4]:
+            assert (await world.manifest(second[each])).count == 2
+            assert [old.id for old in await world.entries(each, "Deprecated")] == [first[each].id]
+        replacing = await world.shelf.associations_from([each.id for each in second.values()], (RPLC,))
+        assert {each.object.source: each.object.target for each in replacing} == {
+            second[each].id: first[each].id for each in studies[:3]
+        }
+        assert await world.records.get(OUTBOX, studies) == []
+
+    opened.run(body())
+
+
 @pytest.mark.parametrize("what", ["announced", "published", "provided"])
 def test_studies_that_come_together_are_published_one_by_one_where_somebody_comes_between(
     opened: Opened, what: str
@@ -479,7 +507,7 @@ class _Together:
 
     def worker(self, world: ManifestWorld) -> ManifestWorker:
         manifests = replace(world.manifests, repository=self)
-        return ManifestWorker(world.records, manifests, world.clock, ManifestNewcomers(manifests, self, world.index))
+        return ManifestWorker(world.records, manifests, world.clock, ManifestsTogether(manifests, self, world.index))
 
     async def provide_bytes(
         self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
