@@ -29,8 +29,8 @@ _COMMANDS = (
     ("issuer", "issuer:issuers", "Issuers of SAML assertions that are believed."),
     ("institution", "institution:institutions", "Hospitals and practices whose images and numbers come here."),
     ("person", "person:persons", "Patients of several hospitals who are one person."),
-    ("examination", "examination:examinations", "Examination numbers that came for two people at one institution."),
-    ("code", "code:codes", "Codes that documents may be registered with; any for an attribute that has none listed."),
+    ("examination", "examination:examinations", "Examination numbers that came for two people."),
+    ("code", "code:codes", "Codes that documents may be registered with."),
     ("community", "community:communities", "Other communities that are asked along with this one."),
 )
 """Name, where in `server.commands` it is, and the first sentence of its own help."""
