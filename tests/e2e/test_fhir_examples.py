@@ -43,6 +43,9 @@ def test_every_official_example_comes_back_as_it_was(server: Server, shared: Pat
         if put.status not in (200, 201):
             wrong.append((name, "PUT", put.status, put.body[:300]))
             continue
+        if resource["resourceType"] == "Subscription":
+            # The server may have switched it off since, for its end is past.
+            path += "/_history/" + put.headers["etag"].removeprefix('W/"').removesuffix('"')
         if not same(resource, fhir.ask("GET", path, Accept=JSON).body):
             wrong.append((name, "JSON"))
         document = fhir.ask("GET", path, Accept=XML).body
