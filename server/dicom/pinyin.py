@@ -1,6 +1,6 @@
 """How Chinese characters are said: pypinyin, whose dictionaries are read with the first name that needs them.
 
-They take 0.15 s and 40 MB, more than any other library here, and every start and command would wait for them.
+They take 0.15 s and 57 MB, more than any other library here, and every start and command would wait for them.
 """
 
 from __future__ import annotations
