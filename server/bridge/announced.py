@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from server.kernel.clock import Clock
-from storage.ports import Record
+from storage.ports import Record, Records
 
 WAITING = b"-"
 
@@ -25,6 +25,12 @@ def is_leased(record: Record, now: datetime) -> bool:
     if record.body == WAITING:
         return False
     return float(record.body) > now.timestamp()
+
+
+async def unchanged(records: Records, outbox: str, some: Sequence[Record]) -> list[Record]:
+    """Those announcements that nobody has touched since they were read."""
+    versions = {each.id: each.version for each in await records.get(outbox, [each.id for each in some])}
+    return [each for each in some if versions.get(each.id) == each.version]
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from time import monotonic, process_time
 
 from server.archive.outbox import OUTBOX as BRIDGE
-from server.bridge.announced import WAITING, Sightings, is_leased, lease
+from server.bridge.announced import WAITING, Sightings, is_leased, lease, unchanged
 from server.bridge.manifest_announcing import OUTBOX, announce_all
 from server.bridge.manifest_together import ManifestsTogether
 from server.bridge.manifests import Manifests
@@ -107,13 +107,16 @@ class ManifestWorker:
 
     async def _odd_ones(self, some: list[Record]) -> list[Record]:
         """What is left when all that is plain has been published together; it is held on lease."""
-        if self.together is None or len(some) == 1:
+        some = await unchanged(self.records, OUTBOX, some)
+        if self.together is None or len(some) < 2:
             return some
         try:
             leased = await self._leased(some)
         except VersionConflict:
             return some
         done = await self.together.publish(leased)
+        if not done and len(left := await unchanged(self.records, OUTBOX, leased)) < len(leased):
+            return await self._odd_ones(left)
         for uid in done:
             self._seen.forget(uid)
         return [each for each in leased if each.id not in done]

@@ -13,7 +13,7 @@ from datetime import timedelta
 from time import monotonic
 
 from server.archive.outbox import OUTBOX
-from server.bridge.announced import WAITING, Sightings, is_leased, lease
+from server.bridge.announced import WAITING, Sightings, is_leased, lease, unchanged
 from server.bridge.reconcile import Held, Reconciler
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
@@ -129,8 +129,15 @@ class Worker:
         return left
 
     async def _left(self, some: list[Record]) -> list[Record]:
-        """Those that are not simply new: the others are dealt with, in one transaction."""
-        done = await self._reconciler.welcome(some)
+        """Those that are not simply new: the others are dealt with, in one transaction.
+
+        One whose study changed meanwhile makes that fail; then it goes on without that one, which is dealt with later.
+        """
+        while True:
+            some = await unchanged(self._records, OUTBOX, some)
+            done = await self._reconciler.welcome(some)
+            if done or len(await unchanged(self._records, OUTBOX, some)) == len(some):
+                break
         for uid in done:
             self._seen.forget(uid)
         return [each for each in some if each.id not in done]

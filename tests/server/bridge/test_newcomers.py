@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.archive.outbox import OUTBOX
+from server.archive.outbox import OUTBOX, announcement
 from server.bridge import newcomers
 from server.bridge.imaging_study import resource_id
 from server.bridge.memo import memos
+from server.bridge.newcomers import Newcomers
+from server.kernel.context import Context
 from server.kernel.problem import Problem
+from storage.ports import Record
 from storage.query import EVERYTHING
 from tests.server.bridge.clinical import CONTEXT, Clinical, incoming, run
 from tests.server.bridge.images import image
@@ -130,6 +134,28 @@ def test_a_fault_with_many_leaves_each_to_itself(tmp_path: Path, monkeypatch: py
         await clinical.worker.drain()
         assert len(await memos(clinical.records, UIDS)) == len(UIDS)
         assert not (await clinical.records.find(OUTBOX, EVERYTHING, limit=1)).records
+
+    run(tmp_path, body)
+
+
+def test_a_study_that_changes_meanwhile_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    async def body(clinical: Clinical) -> None:
+        class Between(Newcomers):
+            async def write(self, context: Context, some: Sequence[Record], endpoint: str) -> set[str]:
+                sizes.append(len(some))
+                if len(sizes) == 1:
+                    await clinical.records.commit([announcement(UIDS[2])])
+                return await super().write(context, some, endpoint)
+
+        newcomers = clinical.newcomers
+        made = Between(*(getattr(newcomers, each.name) for each in fields(newcomers)))
+        monkeypatch.setattr(clinical.reconciler, "_newcomers", made)
+        await stored(clinical, *files())
+        assert await clinical.worker.drain() == 7
+        assert sizes == [6, 5, 1]
+        assert len(await memos(clinical.records, UIDS)) == len(UIDS)
 
     run(tmp_path, body)
 
