@@ -8,9 +8,10 @@ held back is not given out as a whole: whoever reads it must not take what is th
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.access.imaging import ImagingAccess, Visible
+from server.access.kept import Kept
 from server.archive.metadata import load_metadata
 from server.archive.rows import INSTANCE, STUDY, StoredInstance, revision_of
 from server.kernel.context import Context
@@ -26,6 +27,10 @@ STREAMED = 4 << 20
 """Files longer than this are sent as they are read; shorter ones are held whole for a moment."""
 
 _PAGE = 1000
+_ROWS_KEPT = 1024
+_LONGEST_KEPT = 4096
+"""Bytes of a row that is kept; what is longer names hundreds of frames."""
+
 _ORDER = (Order("InstanceOrder"),)
 
 
@@ -64,6 +69,7 @@ class Retriever:
     blobs: Blobs
     access: ImagingAccess
     offload: Offload
+    _known: Kept[StoredInstance] = field(default_factory=lambda: Kept(_ROWS_KEPT))
 
     async def visible(self, context: Context, study: str, series: str | None = None) -> Visible:
         """What of the study or series the actor may read; FORBIDDEN for a study of which a part is held back."""
@@ -77,17 +83,31 @@ class Retriever:
     async def instance(self, context: Context, study: str, series: str, uid: str) -> StoredInstance:
         """The instance, or NOT_FOUND; it must lie in the study and series named."""
         seen = (await self.visible(context, study, series)).predicate
-        if seen in (EVERYTHING, NOTHING):
+        instance = await (self._row(uid) if seen == EVERYTHING else self._visible_row(uid, seen))
+        if instance and instance.series_instance_uid == series and instance.study_instance_uid == study:
+            await self.note(context, study, "1 instance")
+            return instance
+        raise Problem(Kind.NOT_FOUND, "No such instance in this series.")
+
+    async def _row(self, uid: str) -> StoredInstance | None:
+        """An instance where nothing is hidden; rows are kept, for instances are asked for frame by frame."""
+        revision = await self.records.revision()
+        if known := self._known.get(uid, revision):
+            return known
+        found = await self.records.get(INSTANCE, [uid])
+        instance = StoredInstance.decode(found[0].body) if found else None
+        if instance and len(found[0].body) <= _LONGEST_KEPT:
+            self._known.put(uid, revision, None, instance)
+        return instance
+
+    async def _visible_row(self, uid: str, seen: Predicate) -> StoredInstance | None:
+        """An instance among those the actor may see; what is hidden is read and decoded like what is not."""
+        if seen == NOTHING:
             found = await self.records.get(INSTANCE, [uid])
         else:
             found = (await self.records.find(INSTANCE, All((Equals("SOPInstanceUID", uid), seen)), limit=1)).records
-        if found:
-            instance = StoredInstance.decode(found[0].body)
-            is_here = instance.series_instance_uid == series and instance.study_instance_uid == study
-            if is_here and seen != NOTHING:
-                await self.note(context, study, "1 instance")
-                return instance
-        raise Problem(Kind.NOT_FOUND, "No such instance in this series.")
+        instance = StoredInstance.decode(found[0].body) if found else None
+        return None if seen == NOTHING else instance
 
     async def listed(self, context: Context, study: str, series: str | None = None) -> list[ListedInstance]:
         """The instances of a study or series in order, or NOT_FOUND when there is none."""

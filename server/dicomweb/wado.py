@@ -65,19 +65,21 @@ class RetrieveInstances:
             return await self.bulkdata.of_instances(call, [ListedInstance.of(instance)], pixels_only=False)
         if form == media.ZIP:
             return self._zip(Chosen(form, ((ListedInstance.of(instance), offer),), 0), "instance.zip")
-        if answer := unchanged(call, _tag(instance, offer)):
+        tag = _tag(instance, offer)
+        if answer := unchanged(call, tag):
             return answer
         if offer.transfer_syntax != stored:
             content, offer = await self.recoded.one(accepted(call), instance, offer)
+            tag = _tag(instance, offer)
         elif not offer.multipart and instance.blob.size > STREAMED:
-            return await self._long(call, instance, offer)
+            return await self._long(call, instance, offer, tag)
         else:
             content = await self.retriever.open(instance.blob)
-        return _whole(call, instance, offer, content)
+        return _whole(call, instance, offer, tag, content)
 
-    async def _long(self, call: Call, instance: StoredInstance, offer: Offer) -> Answer:
+    async def _long(self, call: Call, instance: StoredInstance, offer: Offer, tag: str) -> Answer:
         """A long file alone, or a range of it, read as it is sent."""
-        size, tag = instance.blob.size, _tag(instance, offer)
+        size = instance.blob.size
         headers = [("ETag", tag), ("Vary", "Accept"), ("Accept-Ranges", "bytes"), _ATTACHMENT]
         asked = byte_range(call, size, tag)
         if isinstance(asked, Answer):
@@ -129,9 +131,8 @@ class RetrieveInstances:
         return f"{each.series_instance_uid}/{each.sop_instance_uid}.dcm", content
 
 
-def _whole(call: Call, instance: StoredInstance, offer: Offer, content: Content) -> Answer:
+def _whole(call: Call, instance: StoredInstance, offer: Offer, tag: str, content: Content) -> Answer:
     """One file as the answer."""
-    tag = _tag(instance, offer)
     location = call.base + instance.path
     if isinstance(content, bytes | bytearray | memoryview):
         if offer.multipart:

@@ -13,7 +13,7 @@ _RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNOREC
 
 def etag(*parts: str) -> str:
     """A strong entity tag; the parts together name these very bytes."""
-    return f'"{"-".join(part for part in parts if part)}"'
+    return f'"{"-".join(filter(None, parts))}"'
 
 
 def weak_etag(*parts: str) -> str:

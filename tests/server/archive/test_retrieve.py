@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from server.archive.read_ahead import Job, read_ahead
 from server.archive.retrieve import Retriever, begun
 from server.dicom.instance import BulkValue
 from server.kernel.problem import Kind, Problem
-from storage.ports import Bytes
+from storage.ports import Bytes, Delete, Record
 from tests.server.archive.opened import CONTEXT, Archive, opened
 from tests.server.dicomweb import samples
 
@@ -168,6 +169,32 @@ def test_an_instance_is_found_only_where_it_lies(tmp_path: Path) -> None:
             for below in (("1.2.4", None), ("1.2.3", "1.2.3.2"), ("1.2.4", "1.2.3.1")):
                 with pytest.raises(Problem):
                     await service.listed(CONTEXT, *below)
+
+    asyncio.run(main())
+
+
+def test_a_row_is_read_once_until_something_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as archive:
+            await archive.send(samples.written(samples.image()))
+            service = retriever(archive)
+            reads: list[object] = []
+            read = archive.records.get
+
+            async def counted(collection: str, ids: Sequence[str]) -> list[Record]:
+                reads.append(ids)
+                return await read(collection, ids)
+
+            monkeypatch.setattr(archive.records, "get", counted)
+            place = ("1.2.3", "1.2.3.1", "1.2.3.1.1")
+            first = await service.instance(CONTEXT, *place)
+            assert await service.instance(CONTEXT, *place) == first
+            assert len(reads) == 1
+            with pytest.raises(Problem):
+                await service.instance(CONTEXT, "1.2.4", "1.2.3.1", "1.2.3.1.1")
+            await archive.records.commit([Delete("instance", "1.2.3.1.1")])
+            with pytest.raises(Problem):
+                await service.instance(CONTEXT, *place)
 
     asyncio.run(main())
 
