@@ -1,10 +1,13 @@
-"""Once a day: lets go of what is past its time, and verifies what was recorded since the day before."""
+"""Once a day: lets go of what is past its time, and verifies what was recorded since the day before.
+
+That may be a million entries, a core's work for half a minute: where requests flood in it waits, for an hour at most.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from server.audit.codes import AUDIT_LOG_USED
@@ -14,10 +17,13 @@ from server.audit.recorder import Recorder
 from server.audit.retention import Retention
 from server.audit.sealing import Sealing
 from server.audit.verify import Verifier
+from server.kernel.busyness import Busyness
 from server.kernel.clock import Clock, micros
 
 _DAY = 86_400.0
 _LOOK = 60.0
+_LONGEST_BACK = 60
+"""So many looks it waits for a quiet moment."""
 _REACH = timedelta(hours=25)
 _MOST_NAMED, _LONGEST = 100, 500
 
@@ -36,12 +42,20 @@ class Upkeep:
         self._sealing = sealing
         self._clock = clock
 
-    async def run(self) -> None:
+    async def run(
+        self,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        is_busy: Callable[[], bool] | None = None,
+    ) -> None:
+        busy, put_off = is_busy or Busyness().is_high, 0
         while True:
-            await asyncio.sleep(_LOOK)
-            if self._sealing.is_here:
+            await pause(_LOOK)
+            if busy() and put_off < _LONGEST_BACK:
+                put_off += 1
+            elif self._sealing.is_here:
                 await self.pass_day()
-                await asyncio.sleep(_DAY - _LOOK)
+                put_off = 0
+                await pause(_DAY - _LOOK)
 
     async def pass_day(self) -> Report:
         await self._retention.enforce()

@@ -29,6 +29,7 @@ from server.fhir.collaborators import Keys
 from server.fhir.json_form import Resource, encode
 from server.fhir.stored import Stored, collection
 from server.fhir.writing import stamped, told
+from server.kernel.busyness import Busyness
 from server.kernel.clock import DAY, Clock, micros
 from server.kernel.offload import Offload
 from storage.errors import VersionConflict
@@ -43,8 +44,6 @@ _CHUNK = 25
 """Events rendered at once in a worker thread."""
 _DUTY = 9
 """So many times as long as it worked, it rests."""
-_BUSY = 0.4
-"""Of one processor's time: where this process takes more, it is not for this work, and this work stands back."""
 _BACK = 1.0
 _LONGEST_BACK = 30
 """So many times as long it stands back before each page: alerts are made here too."""
@@ -105,7 +104,7 @@ class AuditProjection:
         self._alerts = alerts or Alerts()
         self._emergencies = Emergencies(records, log)
         self._pause = pause
-        self._looked = (time.perf_counter(), time.process_time())
+        self._busyness = Busyness()
 
     async def run(self) -> None:
         """The worker of all processes; one of them works."""
@@ -122,15 +121,9 @@ class AuditProjection:
 
     async def _stand_back(self) -> None:
         for _ in range(_LONGEST_BACK):
-            if not self._is_busy():
+            if not self._busyness.is_high():
                 return
             await self._pause(_BACK)
-
-    def _is_busy(self) -> bool:
-        """Whether the process has worked much since this was asked last."""
-        then, before = self._looked
-        self._looked = now, worked = time.perf_counter(), time.process_time()
-        return worked - before > _BUSY * (now - then)
 
     async def catch_up(self, patience: float = _PATIENCE) -> bool:
         """Bring the copies up to now, for no longer than `patience`; whether they are."""

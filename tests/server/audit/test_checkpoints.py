@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,6 +21,9 @@ from server.audit.proofs import (
 )
 from storage.encryption.signing import open_signing_keys, renew_signing_key
 from storage.errors import StoreUnavailable
+from storage.filesystem.journal import FolderJournal
+from storage.journal import Line
+from storage.ports import Threads
 from tests.server.audit.trails import Desk, event, fill, told
 
 
@@ -34,6 +38,18 @@ class Place:
         if self.is_away:
             raise StoreUnavailable("nobody answers")
         self.got.append(checkpoint.number)
+
+
+class Noting(FolderJournal):
+    """Notes which chains are read."""
+
+    def __init__(self, root: Path, threads: Threads) -> None:
+        super().__init__(root, threads)
+        self.asked: list[str] = []
+
+    async def read(self, chain: str, start: int, limit: int, *, bodies: bool = True) -> list[Line]:
+        self.asked.append(chain)
+        return await super().read(chain, start, limit, bodies=bodies)
 
 
 def changed(text: bytes, **values: object) -> bytes:
@@ -69,6 +85,24 @@ def test_a_checkpoint_is_due_after_a_thousand_entries(desk: Desk) -> None:
         made = await audit.checkpointer.look()
         assert made is not None
         assert parse(made.text, audit.keys).size == 1501
+        await audit.close()
+
+    desk.run(work())
+
+
+def test_what_this_process_wrote_is_not_read_back(desk: Desk) -> None:
+    async def work() -> None:
+        journal = Noting(desk.folder / "journal", desk.threads)
+        audit = await desk.open(journal)
+        await audit.recorder.record([event(each) for each in range(1200)])
+        desk.time.move(seconds=1)
+        journal.asked.clear()
+        made = await audit.checkpointer.make()
+        assert made is not None
+        checkpoint = parse(made.text, audit.keys)
+        assert (checkpoint.size, [each.count for each in checkpoint.ranges]) == (1201, [1201])
+        assert journal.asked.count(audit.writers[0].chain) <= 1, "only the look past the end"
+        assert (await audit.verifier.verify()).is_sound
         await audit.close()
 
     desk.run(work())

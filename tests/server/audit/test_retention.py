@@ -99,6 +99,28 @@ def test_the_day_is_passed_with_an_event_of_its_own(desk: Desk) -> None:
     desk.run(work())
 
 
+def test_the_day_waits_for_a_quiet_moment_an_hour_at_most(desk: Desk) -> None:
+    async def work() -> None:
+        audit = await desk.open()
+        await audit.recorder.record([event(1)])
+        await audit.sealing.seal()
+        assert audit.sealing.is_here
+        pauses: list[float] = []
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if seconds > 60:
+                raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            await audit.upkeep.run(pause, lambda: True)
+        assert pauses == [60.0] * 61 + [86_340.0]
+        assert (await audit.recorder.events("", 100)).events[-1].event.subtype == "verify"
+        await audit.close()
+
+    desk.run(work())
+
+
 def test_a_trail_without_a_witness_is_verified_as_well(desk: Desk) -> None:
     async def work() -> None:
         audit = await desk.open(witnessed=False)
