@@ -132,7 +132,7 @@ class AccessPoint:
         self.is_keyed = True
         """Whether all records carry the keys that predicates are about; set by who knows the records."""
         self._kept: dict[Hashable, tuple[Hashable, Predicate]] = {}
-        self._told: tuple[asyncio.AbstractEventLoop, Context, Hashable] | None = None
+        self._told: tuple[asyncio.AbstractEventLoop, Context, frozenset[str]] | None = None
 
     async def constrain(self, context: Context, interaction: str, resource_type: str) -> Predicate:
         """What the actor may see or change of a FHIR resource type, as a predicate over its records' keys."""
@@ -189,14 +189,20 @@ class AccessPoint:
         return Extent() if SERVER in context.actor.roles else await self.consents.extent(context)
 
     async def _state(self, context: Context) -> Hashable:
-        """Found once in a turn of the event loop: a transaction asks for each of its entries, and who knows of a later
-        change asks in a later turn."""
         if SERVER in context.actor.roles:
             return None
+        seen = await self.consents.state(context)
+        if REFERRING not in context.actor.roles:
+            return (seen, self.criteria.state())
+        return (seen, self.criteria.state(), await self._referred_now(context))
+
+    async def _referred_now(self, context: Context) -> frozenset[str]:
+        """Found once in a turn of the event loop: a transaction asks for each of its entries, and who knows of a later
+        change asks in a later turn."""
         loop, told = asyncio.get_running_loop(), self._told
         if told is not None and told[0] is loop and told[1] is context:
             return told[2]
-        found = (await self.consents.state(context), self.criteria.state(), await self._referred(context))
+        found = await self._referred(context)
         self._told = loop, context, found
         loop.call_soon(self._forget)
         return found

@@ -165,11 +165,22 @@ class Consents:
             asyncio.get_running_loop().call_soon(self._forget)
         return found
 
+    async def _known_still(self, context: Context, *, explicit: bool) -> tuple[int, Sight] | None:
+        """What was worked out before, where nothing was written since: so it is for most requests."""
+        revision, snapshot = await self._records.revision(), self._snapshot
+        if revision is None or revision != self._revision or self._named[1] or self._named[0] != snapshot.generation:
+            return None
+        snapshot.advance(self._now())
+        known = self._known.get((context.actor, context.purpose, Policy.DENY if explicit else self._site.policy))
+        return known[1] if known is not None and known[0] == snapshot.generation else None
+
     def _forget(self) -> None:
         self._told = None
 
     async def _found(self, context: Context, *, explicit: bool) -> tuple[int, Sight] | None:
         try:
+            if (known := await self._known_still(context, explicit=explicit)) is not None:
+                return known
             await self._follow(context)
             return await self._sight(context, self._strict if explicit else self._site)
         except Exception as error:  # whatever it is, it must not open anything
