@@ -122,6 +122,8 @@ class Checkpointer:
     async def _gather_some(self, chain: str, until: int) -> bool:
         """Add some entries of a chain to the tree; whether there may be more."""
         begin = place = self._places.get(chain, Place())
+        if self._is_at_end(chain, begin):
+            return False
         if own := self._own(chain, begin):
             return await self._gather_own(chain, begin, own[: bisect_right(own, until, key=recorded_of)])
         lines = await self._journal.read(chain, begin.size, _READ, bodies=False)
@@ -138,6 +140,10 @@ class Checkpointer:
         if place.size > begin.size:
             self._add(chain, begin.size, place)
         return place.size - begin.size == _READ
+
+    def _is_at_end(self, chain: str, begin: Place) -> bool:
+        """Whether this process writes the chain, and nothing came since: a look at the disk would read a segment."""
+        return any(each.chain == chain and each.place == begin for each in self._others)
 
     def _own(self, chain: str, begin: Place) -> Sequence[bytes]:
         """The heads of the next entries, where this process wrote them."""
