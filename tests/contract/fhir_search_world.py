@@ -33,6 +33,18 @@ def observation(id_: str, subject: str = "Patient/a", code: str = "x", **members
     } | members
 
 
+def request_of(query: str, *, strict: bool = False) -> SearchRequest:
+    """`Patient?name=a`, `Patient/a/Observation`; without a type all are searched."""
+    path, _, parameters = query.partition("?")
+    *compartment, resource_type = path.split("/")
+    return SearchRequest(
+        resource_type if resource_type not in ("", "*") else None,
+        tuple(parse_qsl(parameters, keep_blank_values=True)),
+        (compartment[0], compartment[1]) if compartment else None,
+        strict,
+    )
+
+
 class Server:
     """A store and the searches upon it, waited for."""
 
@@ -47,14 +59,7 @@ class Server:
         self.archive.run(self.store.delete(*reference.split("/")))
 
     def page(self, query: str, *, strict: bool = False, context: Context | None = None) -> SearchResult:
-        path, _, parameters = query.partition("?")
-        *compartment, resource_type = path.split("/")
-        request = SearchRequest(
-            resource_type if resource_type not in ("", "*") else None,
-            tuple(parse_qsl(parameters, keep_blank_values=True)),
-            (compartment[0], compartment[1]) if compartment else None,
-            strict,
-        )
+        request = request_of(query, strict=strict)
         return self.archive.run(self.store.searcher.search(context or self.store.context, request))
 
     def more(self, token: str | None, context: Context | None = None) -> SearchResult:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
-from server.fhir.search.request import SearchRequest, SearchResult
+from server.fhir.search.request import SearchResult
 from server.kernel.problem import Problem
 from tests.contract import brute_force as brute
 from tests.contract.brute_force import at, both, coded, referring
 from tests.contract.conftest import Archive, opened_archive
+from tests.contract.fhir_search_world import request_of
 from tests.contract.fhir_store import FhirStore
 from tests.contract.fhir_world import Json, World, load
 from tests.contract.search_cases import (
@@ -44,16 +44,8 @@ class Loaded:
     store: FhirStore
 
     def page(self, query: str, token: str | None = None) -> SearchResult:
-        path, _, parameters = query.partition("?")
-        *compartment, resource_type = path.split("/")
-        request = SearchRequest(
-            resource_type if resource_type not in ("", "*") else None,
-            tuple(parse_qsl(parameters, keep_blank_values=True)),
-            (compartment[0], compartment[1]) if compartment else None,
-            strict=True,
-        )
         searcher, context = self.store.searcher, self.store.context
-        work = searcher.more(context, token) if token else searcher.search(context, request)
+        work = searcher.more(context, token) if token else searcher.search(context, request_of(query, strict=True))
         return self.archive.run(work)
 
     def pages(self, query: str) -> Iterator[SearchResult]:
