@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TypeAlias
 
 from server.dicomweb.parts import Content
 from server.http.surface import Answer, Bytes
 from server.kernel.offload import Offload
-from server.kernel.streams import close
+from server.kernel.streams import close, pieces
 
 ZIP = "application/zip"
 
@@ -63,7 +63,7 @@ async def _stream(files: Files, offload: Offload) -> AsyncGenerator[Bytes, None]
         async for name, content in files:
             entry = archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True)
             try:
-                async for piece in _pieces(content):
+                async for piece in pieces(content):
                     # The checksum of half a megabyte takes too long for the event loop.
                     await offload.cpu(entry.write, piece)
                     yield outlet.take()
@@ -72,11 +72,3 @@ async def _stream(files: Files, offload: Offload) -> AsyncGenerator[Bytes, None]
                 await close(content)
     archive.close()
     yield outlet.take()
-
-
-async def _pieces(content: Content) -> AsyncIterator[Bytes]:
-    if isinstance(content, bytes | bytearray | memoryview):
-        yield content
-        return
-    async for piece in content:
-        yield piece

@@ -23,6 +23,7 @@ from server.kernel.context import Actor, Context
 from server.kernel.ids import new_token
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
+from server.kernel.streams import close
 from storage.errors import StoreUnavailable
 
 Scope: TypeAlias = dict[str, Any]
@@ -137,7 +138,7 @@ class SurfaceApplication:
         try:
             await self._door.leave(call, endpoint, answer)
         except BaseException:
-            await _close(answer.body)
+            await close(answer.body)
             raise
         return answer
 
@@ -178,7 +179,7 @@ async def _send(call: Call, answer: Answer, more: list[tuple[bytes, bytes]], sen
         headers.append((b"Content-Length", b"%d" % length))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if call.method == "HEAD":
-        await _close(body)
+        await close(body)
         await send({"type": "http.response.body"})
     elif isinstance(body, list):
         for piece in body[:-1]:
@@ -192,7 +193,7 @@ async def _send(call: Call, answer: Answer, more: list[tuple[bytes, bytes]], sen
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body"})
         finally:
-            await _close(body)
+            await close(body)
 
 
 def _length(body: Any) -> int | None:
@@ -201,9 +202,3 @@ def _length(body: Any) -> int | None:
     if isinstance(body, bytes | bytearray | memoryview):
         return len(body)
     return None
-
-
-async def _close(body: Any) -> None:
-    """Let a stream that was not read to its end give back what it holds."""
-    if (close := getattr(body, "aclose", None)) is not None:
-        await close()

@@ -20,7 +20,7 @@ from server.dicom.transfer_syntax import EXPLICIT_LITTLE
 from server.kernel.finishing import finished
 from server.kernel.measuring import Lent
 from server.kernel.problem import Kind, Problem
-from server.kernel.streams import Owning
+from server.kernel.streams import Owning, pieces
 from server.soap.message import Attachment, Bytes
 from storage.ports import BlobRef, Blobs
 
@@ -103,7 +103,7 @@ class _Aside:
         self._refs: list[BlobRef] = []
 
     async def put(self, content: Bytes | AsyncIterator[Bytes]) -> BlobRef:
-        ref = await self._blobs.put(_pieces(content))
+        ref = await self._blobs.put(pieces(content))
         self._refs.append(ref)
         self._room -= ref.size
         if self._room < 0:
@@ -114,11 +114,3 @@ class _Aside:
     async def aclose(self) -> None:
         for each in self._refs:
             await self._blobs.delete(each)
-
-
-async def _pieces(content: Bytes | AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
-    if isinstance(content, bytes | bytearray | memoryview):
-        yield content
-        return
-    async for piece in content:
-        yield piece

@@ -6,8 +6,10 @@ is such a stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
+
+from storage.ports import Bytes
 
 T = TypeVar("T")
 
@@ -36,3 +38,12 @@ async def close(stream: object) -> None:
     end = getattr(stream, "aclose", None)
     if end is not None:
         await end()
+
+
+async def pieces(content: Bytes | AsyncIterator[Bytes]) -> AsyncIterator[Bytes]:
+    """What is there whole as the stream of its one piece."""
+    if isinstance(content, bytes | bytearray | memoryview):
+        yield content
+        return
+    async for piece in content:
+        yield piece
