@@ -158,7 +158,7 @@ def test_g_i10_a_store_that_does_not_answer_says_when_to_come_again(cases: Cases
         raise StoreUnavailable("gone")
 
     uri = "requestType=WADO&studyUID=1&seriesUID=1&objectUID=1"
-    cases.records.instead = dict.fromkeys(("get", "find", "values", "count"), fails)
+    cases.records.instead = dict.fromkeys(("get", "find", "values", "count", "revision"), fails)
     try:
         for path in ("/studies", *(path for path, _ in cases.paths("free", CT).values())):
             got = cases.run(cases.world.get(server(), path, uri))
