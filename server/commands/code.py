@@ -18,7 +18,7 @@ from server.kernel.problem import Kind, Problem
 from server.xds.code_lists import ATTRIBUTES, MIME_TYPE, read_codes, read_value_set, text_of
 from server.xds.code_sets import keep_code_sets, load_code_sets
 
-codes = group("code", "Codes that documents may be registered with; any for an attribute that has none listed.")
+codes = group("code", "Codes that documents may be registered with.")
 
 _OTHERS = "`weft code list` shows all"
 _NEXT = "from the server's next start on. What it publishes itself has to pass too."

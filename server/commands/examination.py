@@ -16,7 +16,7 @@ from server.mpi.examination_conflicts import ExaminationConflicts
 from server.mpi.regional_index import Conflict, Examination
 from storage.ports import Put
 
-examinations = group("examination", "Examination numbers that came for two people at one institution.")
+examinations = group("examination", "Examination numbers that came for two people.")
 
 _OTHERS = "`weft examination conflicts` shows all"
 _STILL = "`weft person link` makes two patients one person, `--dismiss` leaves the study without the number"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.commands.configuration import opened
+from server.commands.over_services import opened
 from server.settings import Settings
 from tests.server.commands.administering import refused, told
 
