@@ -45,6 +45,8 @@ _CODES = ("8867-4", "9279-1")
 _PAGE = "/fhir/Observation?patient=Patient/{}&_sort=-date&_count=20"
 _CONDITIONAL, _REFUSING = 1, 4
 _BATCH = 500
+_QUIET = {"manifests": "off", "reports": "off"}
+"""What is published writes for minutes after a start, and each commit ends the kept answers of both servers."""
 T = TypeVar("T")
 
 
@@ -118,7 +120,7 @@ def access(site: Site, rounds: int, seconds: float, only: str = "", *, may_use_w
         one, other = Place("off", Path(name) / "off"), Place("smart", Path(name) / "smart")
         token = filled(one, site)
         shutil.copytree(one.data, other.data)
-        with running(one) as off, running(other, auth="smart") as smart:
+        with running(one, **_QUIET) as off, running(other, auth="smart", **_QUIET) as smart:
             bearer = {"Authorization": f"Bearer {token}"}
             targets = {
                 "off": (Target(off.url, {}, may_use_wrk), off.pid),
@@ -162,7 +164,7 @@ def is_resource(answer: Answer) -> str:
 
 def filled(place: Place, site: Site) -> str:
     """Store everything, let the bridge make its resources, and let a radiologist in: the token."""
-    with running(place) as server:
+    with running(place, **_QUIET) as server:
         _load(server, site)
         _store(server, site.corpus)
     return asyncio.run(_admit(place.data))
