@@ -24,7 +24,8 @@ _DAY = 86_400.0
 _LOOK = 60.0
 _LONGEST_BACK = 60
 """So many looks it waits for a quiet moment."""
-_REACH = timedelta(hours=25)
+_REACH = timedelta(hours=26)
+"""A day, the hour it may wait, and one for the work itself: no entry may lie between two verifications."""
 _MOST_NAMED, _LONGEST = 100, 500
 
 _log = logging.getLogger("weft.audit")
@@ -47,14 +48,11 @@ class Upkeep:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         is_busy: Callable[[], bool] | None = None,
     ) -> None:
-        busy, put_off = is_busy or Busyness().is_high, 0
+        busy = is_busy or Busyness().is_high
         while True:
-            await pause(_LOOK)
-            if busy() and put_off < _LONGEST_BACK:
-                put_off += 1
-            elif self._sealing.is_here:
+            await _quiet(pause, busy)
+            if self._sealing.is_here:
                 await self.pass_day()
-                put_off = 0
                 await pause(_DAY - _LOOK)
 
     async def pass_day(self) -> Report:
@@ -65,6 +63,14 @@ class Upkeep:
                 _log.error("audit trail: %s", finding)
         await self._recorder.record([verified(micros(self._clock), report, "server")])
         return report
+
+
+async def _quiet(pause: Callable[[float], Awaitable[None]], is_busy: Callable[[], bool]) -> None:
+    is_busy()  # The next answer is then about one look, and not about the day before it.
+    for _ in range(_LONGEST_BACK + 1):
+        await pause(_LOOK)
+        if not is_busy():
+            return
 
 
 def verified(at: int, report: Report, by: str) -> Event:

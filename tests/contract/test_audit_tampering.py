@@ -269,6 +269,30 @@ def test_entries_put_in_without_the_key_are_not_signed(trail: Trail) -> None:
     assert report.unsigned == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda line: [line._replace(body=flipped(line.body or b""))], "changed"),
+        (lambda line: [line._replace(head=flipped(line.head, 15))], "unlinked"),
+        (lambda line: [], "cut"),
+    ],
+    ids=["a content", "a time", "the end"],
+)
+def test_what_was_done_before_the_checkpoint_is_found_as_well(
+    trail: Trail, change: Callable[[Line], list[Line]], found: str
+) -> None:
+    """What signs entries knows those of its own process, and does not look at the stored ones."""
+    audit = trail.filled()
+    trail.archive.run(audit.recorder.record([event(100), event(101)]))
+    last = trail.hand.lines("log-1")[-1]
+    trail.change(lambda lines: [*lines[:-1], *change(last)])
+    trail.desk.time.move(minutes=2)
+    assert trail.archive.run(audit.checkpointer.look()) is not None
+    report = trail.verify()
+    trail.close(audit)
+    assert (found, f"log-1-{last.sequence}") in told(report)
+
+
 def test_a_range_is_verified_by_itself(trail: Trail) -> None:
     start = trail.desk.time.now()
     trail.desk.time.move(hours=1)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from server.audit.retention import Retention
+from storage.filesystem.journal_frames import frames
 from tests.server.audit.trails import Desk, event, fill, told
 
 
@@ -116,6 +119,71 @@ def test_the_day_waits_for_a_quiet_moment_an_hour_at_most(desk: Desk) -> None:
             await audit.upkeep.run(pause, lambda: True)
         assert pauses == [60.0] * 61 + [86_340.0]
         assert (await audit.recorder.events("", 100)).events[-1].event.subtype == "verify"
+        await audit.close()
+
+    desk.run(work())
+
+
+def change_last(chain: Path) -> None:
+    """A byte of what was recorded last."""
+    file = max(chain.glob("*.log"))
+    content = bytearray(file.read_bytes())
+    content[max(each.end for each in frames(bytes(content))) - 20] ^= 1
+    with file.open("r+b") as opened:
+        opened.write(content)
+
+
+def test_busyness_is_that_of_the_last_look_and_not_of_the_day(desk: Desk) -> None:
+    """A quiet night does not make the morning quiet, nor a busy day the evening busy."""
+
+    async def work() -> None:
+        audit = await desk.open()
+        await audit.recorder.record([event(1)])
+        await audit.sealing.seal()
+        asked: list[float] = []
+        passed = 0.0
+
+        async def pause(seconds: float) -> None:
+            nonlocal passed
+            passed += seconds
+            if passed >= 2 * 86_400:
+                raise TimeoutError
+
+        def is_busy() -> bool:
+            asked.append(passed)
+            return False
+
+        with pytest.raises(TimeoutError):
+            await audit.upkeep.run(pause, is_busy)
+        assert asked == [0.0, 60.0, 86_400.0, 86_460.0]
+        await audit.close()
+
+    desk.run(work())
+
+
+def test_nothing_lies_between_the_verifications_of_two_days(desk: Desk) -> None:
+    """However late the second is, and what sleeps a little longer than it was to."""
+
+    async def work() -> None:
+        audit = await desk.open()
+        await fill(audit, desk.time, batches=1)
+        await audit.sealing.seal()
+        passes = 0
+
+        async def pause(seconds: float) -> None:
+            nonlocal passes
+            if seconds > 60:
+                passes += 1
+                if passes == 2:
+                    raise TimeoutError
+                await fill(audit, desk.time, batches=1)
+                change_last(desk.folder / "journal" / "log-1")
+            desk.time.move(seconds=seconds + 2)
+
+        with pytest.raises(TimeoutError):
+            await audit.upkeep.run(pause, lambda: True)
+        events = [each.event for each in (await audit.recorder.events("", 100)).events]
+        assert [each.outcome for each in events if each.subtype == "verify"] == [0, 8]
         await audit.close()
 
     desk.run(work())
