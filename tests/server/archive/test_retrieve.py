@@ -19,7 +19,7 @@ from server.archive.read_ahead import Job, read_ahead
 from server.archive.retrieve import Retriever, begun
 from server.dicom.instance import BulkValue
 from server.kernel.problem import Kind, Problem
-from storage.ports import Bytes, Delete, Record
+from storage.ports import Bytes, Delete, Put, Record
 from tests.server.archive.opened import CONTEXT, Archive, opened
 from tests.server.dicomweb import samples
 
@@ -174,8 +174,10 @@ def test_an_instance_is_found_only_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_a_row_is_read_once_until_something_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process or in another, which is as well another connection."""
+
     async def main() -> None:
-        async with opened(tmp_path) as archive:
+        async with opened(tmp_path) as archive, opened(tmp_path) as another:
             await archive.send(samples.written(samples.image()))
             service = retriever(archive)
             reads: list[object] = []
@@ -192,7 +194,13 @@ def test_a_row_is_read_once_until_something_is_committed(tmp_path: Path, monkeyp
             assert len(reads) == 1
             with pytest.raises(Problem):
                 await service.instance(CONTEXT, "1.2.4", "1.2.3.1", "1.2.3.1.1")
-            await archive.records.commit([Delete("instance", "1.2.3.1.1")])
+            (row,) = await another.every("instance")
+            await another.records.commit([Delete("instance", row.id)])
+            with pytest.raises(Problem):
+                await service.instance(CONTEXT, *place)
+            await archive.records.commit([Put("instance", row.id, row.body)])
+            assert await service.instance(CONTEXT, *place) == first
+            await archive.records.commit([Delete("instance", row.id)])
             with pytest.raises(Problem):
                 await service.instance(CONTEXT, *place)
 
