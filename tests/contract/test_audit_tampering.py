@@ -322,3 +322,22 @@ def test_a_reason_put_in_without_the_key_is_none(trail: Trail) -> None:
         found = told(trail.verify())
         assert ("missing", "log-1-11") in found
         assert "log-1-5" in {place for _, place in found}
+
+
+@pytest.mark.parametrize("made", ["mongodb"], indirect=True)
+def test_what_is_written_after_a_chain_was_taken_over_is_signed_once(trail: Trail) -> None:
+    """The claims of a database end with time: until the first one writes, it knows nothing of the second."""
+    first = trail.opened()
+    trail.archive.run(first.recorder.record([event(100)]))
+    trail.hand.put_back(trail.hand.take())
+    second = trail.opened()
+    trail.archive.run(second.recorder.record([event(101)]))
+    for number in (102, 103):
+        trail.desk.time.move(minutes=2)
+        assert trail.archive.run(first.checkpointer.look()) is not None
+        trail.archive.run(first.recorder.record([event(number)]))
+    assert [each.writers[0].chain for each in (first, second)] == ["log-2", "log-1"]
+    trail.close(first)
+    trail.close(second)
+    report = trail.verify()
+    assert (told(report), report.events, report.unsigned) == ([], 44, 0)
