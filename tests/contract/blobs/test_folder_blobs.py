@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from storage.encryption.blobs import EncryptedBlobs
+from storage.encryption.ciphers import Aead
 from storage.encryption.keys import KeyRing
+from storage.encryption.seal import Seal, seal_content
 from storage.errors import StoreUnavailable
-from storage.ports import BlobRef, Blobs
+from storage.ports import BlobRef, Blobs, Bytes
 from tests.contract.blobs.places import MIB, Place, content_of, in_folder, run, stream, whole
 
 
@@ -38,6 +40,29 @@ def test_what_the_folder_acknowledges_has_been_flushed(tmp_path: Path, monkeypat
             assert {str(path.parent.parent), str(tmp_path)} <= set(flushed)
 
     run(in_folder(tmp_path), act)
+
+
+def test_what_cannot_be_sealed_half_way_leaves_nothing(
+    tmp_path: Path, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contents are sealed while those before them lie in the folder already."""
+    plain = in_folder(tmp_path)
+
+    def failing(seal: Seal, cipher: Aead, content: Bytes) -> bytearray:
+        if content == b"two":
+            raise ValueError("two")
+        return seal_content(seal, cipher, content)
+
+    async def act(blobs: Blobs) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(ValueError, match="two"):
+            await blobs.put_all([b"one", b"two", b"three"])
+        assert len(os.listdir("/proc/self/fd")) == before
+        await blobs.put_all([b"one"])
+
+    monkeypatch.setattr("storage.encryption.blobs.seal_content", failing)
+    run(Place(lambda threads: EncryptedBlobs(plain.open(threads), keys, threads), plain.remains), act)
+    assert len(plain.remains()) == 1
 
 
 def test_a_folder_that_lost_the_end_of_a_blob_says_so(tmp_path: Path) -> None:
