@@ -83,7 +83,8 @@ _FEEDS = """\
 With sign-in a sender feeds identities of the assigning authorities that are named for its node, issuer or client, and
 of no others; whoever has none named is refused and told so. Of one message (ITI-8, ITI-44) identifiers of other
 authorities are passed over, and a citizen number is nobody's feed. Over FHIR (ITI-104) the authority by whose
-identifier the patient is named counts; Patients written by their id are a matter of rights to them."""
+identifier the patient is named counts, and the message is refused if it calls the patient by a number of another
+authority that the patient does not carry yet; Patients written by their id are a matter of rights to them."""
 
 _MANIFESTS = """\
 Each study here is published by a Key Object Selection (Manifest, TID 2010) made of the index, with every instance in

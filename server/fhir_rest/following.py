@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
+from urllib.parse import parse_qsl
 
 from server.fhir.bundle.answers import EntryAnswer
 from server.fhir.bundle.entries import Entry
@@ -73,7 +74,8 @@ class Following:
         return replace(written, stored=stored)
 
     async def check_feed(self, context: Context, resource_type: str, query: str, resource: Resource) -> None:
-        if is_feed(resource_type, query):
+        """Whatever else the query asks for besides: what it finds is then as much named by an identifier."""
+        if resource_type == _PATIENT and any(name == "identifier" for name, _ in parse_qsl(query)):
             await self.persons.check_feed(context, query, resource)
 
     async def asked_all(self, context: Context, entries: Sequence[Entry]) -> list[Entry]:

@@ -51,13 +51,30 @@ class Following:
         return _BY_ID + found[0].removeprefix("Patient/") if len(found) == 1 else query
 
     async def check_feed(self, context: Context, query: str, resource: Resource) -> None:
-        """A source names no patients of authorities that the index knows and that are not its own to feed."""
+        """A source names no patients by authorities that the index knows and it may not feed, nor calls them so anew.
+
+        Who carries a number of somebody else is taken for that person, so what counts is all that is told.
+        """
         tokens = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "identifier"]
         named = [each.partition("|")[0] for token in tokens for each in token.split(",")]
         named += [_system(_other(each)) for each in _replacing(resource)]
         systems = {each for each in named if isinstance(each, str) and not context.actor.may_feed(each)}
+        systems |= await self._new_to(context, query, resource)
         if refused := await self._heard(systems):
             raise unfed(context, refused)
+
+    async def _new_to(self, context: Context, query: str, resource: Resource) -> set[str]:
+        """Systems of others' numbers that the Patient of a source does not carry yet; a citizen number is nobody's."""
+        others = {
+            each for each in _numbers(resource) if each[0] != citizen.SYSTEM and not context.actor.may_feed(each[0])
+        }
+        if not others or not await self._is_heard(context, resource):
+            return set()
+        criteria = await self.criteria(context, query)
+        if criteria.startswith(_BY_ID):
+            for held in await self.records.get(collection("Patient"), [criteria.removeprefix(_BY_ID)]):
+                others -= _numbers(reread(from_record("Patient", held).body))
+        return {system for system, _ in others}
 
     async def asked(self, context: Context, resource: Resource, criteria: str = "") -> Resource:
         """The Patient as it is to be written: what it is replaced by is named by reference, and it is out of use.
@@ -98,7 +115,7 @@ class Following:
 
     async def _is_heard(self, context: Context, resource: Resource) -> bool:
         """Whether one of its numbers is of a domain the index knows and the client feeds; else nothing is followed."""
-        systems = {str(each.get("system", "")) for each in resource.get("identifier", ())}
+        systems = {system for system, _ in _numbers(resource)}
         return bool(await self._heard({each for each in systems if context.actor.may_feed(each)}))
 
     async def _heard(self, systems: Collection[str]) -> set[str]:
@@ -140,6 +157,14 @@ def _kept(sent: Resource, held: Resource, system: str) -> Resource:
     links += [each for each in held.get("link", ()) if _reference(each) not in to]
     made = {**sent, "identifier": [*own, *others]}
     return {**made, "link": links} if links else made
+
+
+def _numbers(resource: Resource) -> set[tuple[str, str]]:
+    """System and value of each, as far as they are what FHIR has there: the rest is told when it is written."""
+    listed = resource.get("identifier")
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    pairs = [(each.get("system"), each.get("value")) for each in found]
+    return {(system, value) for system, value in pairs if isinstance(system, str) and isinstance(value, str)}
 
 
 def _system(identifier: Any) -> Any:

@@ -280,6 +280,31 @@ def test_over_fhir_a_source_names_patients_by_identifiers_of_its_own_alone(regio
         assert (region.person("1", f"urn:oid:{HOSPITAL}") is not None) is is_known
 
 
+def test_over_fhir_a_source_calls_its_patients_by_no_numbers_of_others(region: Region) -> None:
+    """Who carries somebody's number is taken for that person."""
+    repository, institutions = region.node.fhir.repository, region.node.source.feed.institutions
+    following, own = Following(region.node.index, repository.records, institutions), f"urn:oid:{HOSPITAL}"
+    for code, oid in (("H7", HOSPITAL), ("H8", "2.999.8")):
+        region.archive.run(institutions.add(CONTEXT, Institution(code, code, oid)))
+    region.tell("A01", f"PID|||{cx('A')}")
+    mine, theirs = {"system": own, "value": "1"}, {"system": "urn:oid:2.999.8", "value": "1"}
+    told = {"resourceType": "Patient", "identifier": [mine, {"system": citizen.SYSTEM, "value": "11010519491231002X"}]}
+    query, master = f"identifier={own}|1", {"system": SYSTEM, "value": "A"}
+
+    async def check(*others: object) -> None:
+        sent = {**told, "identifier": [*told["identifier"], *others]}
+        await following.check_feed(feeding(HOSPITAL), query, sent)
+
+    for other, authority in ((theirs, "2.999.8"), (master, AUTHORITY)):
+        assert authority in _refused(region, check(other))
+    region.archive.run(check({"system": "http://elsewhere.example", "value": "1"}, {"value": "2"}, "no identifier"))
+    plain = {**told, "identifier": [theirs]}
+    region.archive.run(following.check_feed(feeding(HOSPITAL), "identifier=http://elsewhere.example|1", plain))
+    region.archive.run(repository.create(CONTEXT, "Patient", {**told, "identifier": [mine, theirs]}))
+    region.archive.run(check(theirs))
+    assert AUTHORITY in _refused(region, check(theirs, master))
+
+
 def test_whom_a_source_may_not_change_it_does_not_know(region: Region) -> None:
     for number in "AB":
         region.tell("A01", f"PID|||{cx(number)}")

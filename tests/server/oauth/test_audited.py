@@ -73,9 +73,15 @@ def test_a_source_feeds_and_a_consumer_asks_who_is_who(place: Audited, radiologi
 def test_a_client_for_which_no_authority_is_named_feeds_nothing(place: Audited, radiologist: str) -> None:
     named = {"resourceType": "Patient", "identifier": [{"system": citizen.SYSTEM, "value": "11010519491231002X"}]}
     url = f"Patient?identifier={citizen.SYSTEM}%7C11010519491231002X"
+    others = f"Patient?active=true&%69dentifier={citizen.SYSTEM}%7C11010519491231002X"
     bundle = {"resourceType": "Bundle", "type": "transaction"}
     entry = {"resource": named, "request": {"method": "PUT", "url": url}}
-    for method, path, sent in (("PUT", f"/fhir/{url}", named), ("POST", "/fhir", bundle | {"entry": [entry]})):
+    wholes = [bundle | {"entry": [entry]}, bundle | {"entry": [{**entry, "request": {"method": "PUT", "url": others}}]}]
+    sendings = [
+        *(("PUT", f"/fhir/{each}", named) for each in (url, others)),
+        *(("POST", "/fhir", each) for each in wholes),
+    ]
+    for method, path, sent in sendings:
         answer = place.ask(method, path, radiologist, json.dumps(sent).encode(), content_type="application/fhir+json")
         assert answer.status == 403
         assert b"`weft client feeds`" in answer.body
