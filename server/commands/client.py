@@ -117,7 +117,10 @@ def approve(id: Id, data: Data = None, records: Records = None) -> None:
 
 @clients.command("feeds")
 def feeds_(id: Id, authority: Authorities = None, data: Data = None, records: Records = None) -> None:
-    """Name anew the authorities whose patient identities may be fed through it (ITI-44, ITI-104)."""
+    """Name anew whose identities may be fed through it.
+
+    By the authorities that assign them (ITI-44, ITI-104).
+    """
     told = authorities(authority)
 
     async def work(ground: Groundwork) -> None:

@@ -10,13 +10,14 @@ import typer
 
 from server.audit.security_events import Changed, changed
 from server.commands.acting import acting, administrator, say, show
-from server.commands.configuration import fail
+from server.commands.configuration import fail, failing_clearly
 from server.commands.options import Data, Records, group
 from server.groundwork import Groundwork
 from server.kernel.clock import micros
 from server.kernel.problem import Kind, Problem
 from server.xds.code_lists import ATTRIBUTES, MIME_TYPE, read_codes, read_value_set, text_of
 from server.xds.code_sets import keep_code_sets, load_code_sets
+from server.xds.fhir_codes import scheme_of
 
 codes = group("code", "Codes that documents may be registered with.")
 
@@ -36,7 +37,10 @@ def add(
     data: Data = None,
     records: Records = None,
 ) -> None:
-    """Allow a code for an attribute, and with the first one no code that is not listed."""
+    """Allow a code for an attribute.
+
+    With the first one, no code that is not listed is allowed any more.
+    """
     text = _text(attribute, code, scheme)
 
     def change(sets: _Sets) -> None:
@@ -48,13 +52,17 @@ def add(
 @codes.command()
 def remove(
     attribute: Attribute,
-    code: Annotated[str, typer.Argument(help="The code; none: all, so that any is allowed.")] = "",
+    code: Annotated[str | None, typer.Argument(help="The code; none: all, so that any is allowed.")] = None,
     scheme: Scheme = "",
     data: Data = None,
     records: Records = None,
 ) -> None:
-    """Allow a code no longer; without any listed the attribute takes all codes again."""
-    text = _text(attribute, code, scheme) if code else ""
+    """Allow a code no longer.
+
+    Without any listed the attribute takes all codes again.
+    """
+    _known(attribute)
+    text = "" if code is None else _text(attribute, code, scheme)
 
     def change(sets: _Sets) -> None:
         if text and text not in sets.get(attribute, ()):
@@ -71,16 +79,15 @@ def import_(
     data: Data = None,
     records: Records = None,
 ) -> None:
-    """List codes anew for every attribute that the file names, or for the one whose ValueSet it is."""
-    if attribute:
-        _known(attribute)
-    told = file.read_bytes()
+    """List codes anew from a file.
 
-    def change(sets: _Sets) -> None:
-        sets.update({attribute: read_value_set(attribute, told)} if attribute else read_codes(told))
-
-    for name, allowed in sorted(_changed(change, attribute or "codes", data, records).items()):
-        say(f"{name}: {len(allowed)} codes")
+    For every attribute that it names, or for the one whose ValueSet it is.
+    """
+    with failing_clearly():
+        listed = _read(attribute, file.read_bytes())
+    _changed(lambda sets: sets.update(listed), attribute or "codes", data, records)
+    for name, allowed in sorted(listed.items()):
+        say(f"{name}: {len(allowed)} listed, no others")
     say(f"In force {_NEXT}")
 
 
@@ -91,6 +98,8 @@ def list_(
     records: Records = None,
 ) -> None:
     """Show the codes that are listed."""
+    if attribute:
+        _known(attribute)
     found = acting(lambda ground: load_code_sets(ground.stores.records), data, records).by_attribute
     rows = [
         (name, *text.partition("^^")[::2])
@@ -114,11 +123,23 @@ def _changed(change: Callable[[_Sets], None], what: str, data: Path | None, reco
     return acting(work, data, records, _OTHERS)
 
 
+def _read(attribute: str, told: bytes) -> _Sets:
+    if attribute:
+        _known(attribute)
+        return {attribute: read_value_set(attribute, told)}
+    if told.lstrip().startswith(b"{"):
+        fail("a ValueSet lists the codes of one attribute, which --attribute names")
+    return {name: allowed for name, allowed in read_codes(told).items() if allowed}
+
+
 def _text(attribute: str, code: str, scheme: str) -> str:
     _known(attribute)
+    code, scheme = code.strip(), scheme_of(scheme.strip())
+    if not code:
+        fail("the code is empty")
     if bool(scheme) == (attribute == MIME_TYPE):
         fail("a mimeType stands alone, and any other code with its coding scheme")
-    return text_of(attribute, code.strip(), scheme.strip().removeprefix("urn:oid:"))
+    return text_of(attribute, code, scheme)
 
 
 def _known(attribute: str) -> None:

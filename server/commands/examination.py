@@ -26,7 +26,10 @@ Id = Annotated[str, typer.Argument(help="As `weft examination conflicts` shows i
 
 @examinations.command()
 def conflicts(data: Data = None, records: Records = None) -> None:
-    """Show the numbers that came again for somebody else, whose images have no regional index."""
+    """Show the numbers that came for two people.
+
+    The images that came later have no regional index.
+    """
 
     async def work(services: Services) -> list[tuple[str, Conflict]]:
         return await _conflicts(services).open()
@@ -46,7 +49,10 @@ def settle(
     data: Data = None,
     records: Records = None,
 ) -> None:
-    """Register the images under the number, now that both patients are one person; or dismiss the conflict."""
+    """Register the images under the number, or dismiss it.
+
+    They can be registered once both patients are one person.
+    """
 
     async def dismissed(services: Services) -> None:
         await _conflicts(services).dismiss(id, _told(services, id, "dismissed"))

@@ -35,4 +35,5 @@ def authorities(told: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def tell(name: str, feeds: Sequence[str]) -> None:
-    say(f"{name} may feed identities of {', '.join(feeds)}." if feeds else f"{name} may feed no identities.")
+    whose = "any authority" if ANY in feeds else ", ".join(feeds)
+    say(f"{name} may feed identities of {whose}." if feeds else f"{name} may feed no identities.")

@@ -95,7 +95,10 @@ def renew(name: Name, certificate: File, data: Data = None, records: Records = N
 
 @issuers.command("feeds")
 def feeds_(name: Name, authority: Authorities = None, data: Data = None, records: Records = None) -> None:
-    """Name anew the authorities whose identities those may feed for whom it asserts (ITI-44)."""
+    """Name anew whose identities may be fed by its word.
+
+    By the authorities that assign them, and by those for whom it asserts (ITI-44).
+    """
     told = authorities(authority)
 
     async def work(ground: Groundwork) -> None:

@@ -75,7 +75,10 @@ def add(
 
 @nodes.command("feeds")
 def feeds_(name: Name, authority: Authorities = None, data: Data = None, records: Records = None) -> None:
-    """Name anew the authorities whose identities a system may feed (ITI-8, ITI-44)."""
+    """Name anew whose identities a system may feed.
+
+    By the authorities that assign them (ITI-8, ITI-44).
+    """
     told = authorities(authority)
 
     async def work(ground: Groundwork) -> None:

@@ -47,11 +47,25 @@ def test_files_list_codes_anew(tmp_path: Path) -> None:
     (tmp_path / "codes.xml").write_text(CODES)
     told(tmp_path, "code", "add", "typeCode", "old", "1.2")
     text = told(tmp_path, "code", "import", str(tmp_path / "codes.xml"))
-    assert text.splitlines()[:3] == ["codeList: 1 codes", "mimeType: 1 codes", "typeCode: 2 codes"]
+    assert text.splitlines()[:3] == [
+        f"{name}: {count} listed, no others" for name, count in (("codeList", 1), ("mimeType", 1), ("typeCode", 2))
+    ]
     assert "old" not in told(tmp_path, "code", "list")
     (tmp_path / "set.json").write_text(json.dumps(VALUE_SET))
-    told(tmp_path, "code", "import", str(tmp_path / "set.json"), "--attribute", "typeCode")
+    text = told(tmp_path, "code", "import", str(tmp_path / "set.json"), "--attribute", "typeCode")
+    assert text.splitlines()[:-1] == ["typeCode: 1 listed, no others"]
     assert told(tmp_path, "code", "list", "typeCode").split()[3:] == ["typeCode", "11490-0", LOINC]
+
+
+def test_what_names_nothing_opens_nothing(tmp_path: Path) -> None:
+    """A variable that was not set must not take away all codes."""
+    told(tmp_path, "code", "add", "typeCode", "18748-4", "http://loinc.org")
+    assert "empty" in refused(tmp_path, "code", "remove", "typeCode", "")
+    assert "one of" in refused(tmp_path, "code", "remove", "typecode")
+    assert "one of" in refused(tmp_path, "code", "list", "typecode")
+    assert allowed(tmp_path, "typeCode") == {f"18748-4^^{LOINC}"}
+    assert "any code" in told(tmp_path, "code", "remove", "typeCode")
+    assert allowed(tmp_path, "typeCode") is None
 
 
 MISTAKES = {
@@ -59,9 +73,11 @@ MISTAKES = {
     "with its coding scheme": ("add", "typeCode", "18748-4"),
     "stands alone": ("add", "mimeType", "text/plain", "1.2.3"),
     "no code listed": ("remove", "typeCode", "18748-4", LOINC),
-    "not well-formed": ("import", "{}"),
+    "not well-formed": ("import", "<"),
     "no CodeType": ("import", "<Codes/>"),
     "one by one": ("import", json.dumps(VALUE_SET | {"compose": {"include": [{"system": "x"}]}})),
+    "the code is empty": ("add", "typeCode", " ", LOINC),
+    "which --attribute names": ("import", ' {"resourceType":"X"}'),
     "no ValueSet": ("import", json.dumps({"resourceType": "Patient"})),
 }
 
