@@ -12,6 +12,7 @@ from server.commands.acting import administrator, day, say, show
 from server.commands.options import Data, Records, group
 from server.commands.over_services import at_the_command_line, over_services
 from server.kernel.clock import micros
+from server.kernel.problem import Kind, Problem
 from server.mpi.examination_conflicts import ExaminationConflicts
 from server.mpi.regional_index import Conflict, Examination
 from storage.ports import Put
@@ -19,7 +20,7 @@ from storage.ports import Put
 examinations = group("examination", "Examination numbers that came for two people.")
 
 _OTHERS = "`weft examination conflicts` shows all"
-_STILL = "`weft person link` makes two patients one person, `--dismiss` leaves the study without the number"
+_STILL = "`weft person link` makes two patients one person, `--dismiss` leaves the study without the number."
 
 Id = Annotated[str, typer.Argument(help="As `weft examination conflicts` shows it.")]
 
@@ -58,13 +59,18 @@ def settle(
         await _conflicts(services).dismiss(id, _told(services, id, "dismissed"))
 
     async def settled(services: Services) -> Examination:
-        return await _conflicts(services).settle(at_the_command_line(), id, _told(services, id, "settled"))
+        try:
+            return await _conflicts(services).settle(at_the_command_line(), id, _told(services, id, "settled"))
+        except Problem as problem:
+            if problem.kind is Kind.CONFLICT:
+                raise Problem(Kind.INVALID, f"{problem.text.rstrip('.')}; {_STILL}") from problem
+            raise
 
     if dismiss:
         over_services(dismissed, data, records, _OTHERS)
         say("The conflict is dismissed.")
     else:
-        made = over_services(settled, data, records, _STILL)
+        made = over_services(settled, data, records, _OTHERS)
         say(f"{made.number} of {made.institution}: {made.index}")
 
 

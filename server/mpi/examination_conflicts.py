@@ -33,7 +33,7 @@ class ExaminationConflicts:
         """The examination with what came for the other one; `CONFLICT` while they are two people."""
         conflict = await self._get(id)
         if not conflict.patient:
-            raise Problem(Kind.CONFLICT, "It came for a citizen number and no patient, so it can only be dismissed.")
+            raise Problem(Kind.INVALID, "It came for a citizen number and no patient, so it can only be dismissed.")
         citizen = await self.index.citizen_of(conflict.patient)
         made = await self.index.register(
             context, conflict.institution, citizen, conflict.number, conflict.patient, conflict.study

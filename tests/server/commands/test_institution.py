@@ -10,6 +10,7 @@ import pytest
 
 from server.commands.over_services import opened
 from server.kernel.context import LOCAL_ACTOR, Context
+from server.kernel.problem import Problem
 from server.mpi.institutions import organization_id
 from server.settings import Settings
 from tests.server.commands.administering import refused, told
@@ -37,6 +38,8 @@ def test_a_number_that_came_for_two_people_is_shown_and_dismissed(tmp_path: Path
                 await services.fhir.repository.update(CONTEXT, "Patient", id, {"resourceType": "Patient", "id": id})
                 index = await services.documents.index.of_examination("E001", f"Patient/{id}", "7", "1.2.3")
                 assert bool(index) is expected
+            with pytest.raises(Problem):
+                await services.documents.index.register(CONTEXT, "E001", "11010519491231002X", "7")
 
     assert "one person's" in told(tmp_path, "examination", "conflicts")
     asyncio.run(examined())
@@ -44,6 +47,9 @@ def test_a_number_that_came_for_two_people_is_shown_and_dismissed(tmp_path: Path
     assert found is not None
     assert "`weft person link`" in refused(tmp_path, "examination", "settle", found[1])
     told(tmp_path, "examination", "settle", found[1], "--dismiss")
+    assert "`weft examination conflicts` shows" in refused(tmp_path, "examination", "settle", found[1])
+    [other] = re.findall(r"^\w{32}", told(tmp_path, "examination", "conflicts"), re.M)
+    assert refused(tmp_path, "examination", "settle", other).strip().endswith("so it can only be dismissed.")
     assert "no conflict" in refused(tmp_path, "examination", "settle", found[1], "--dismiss")
 
 
