@@ -58,10 +58,12 @@ source of what it submits itself, `.4` assigns master numbers (`WEFT_PATIENT_AUT
 _SOAP = """\
 SOAP 1.2 with WS-Addressing; the action chooses the transaction. MTOM is streamed both ways and kept out of memory;
 base64 inline is taken too, and whoever sends no MTOM is answered without it. Answers go to the caller, or to a
-ReplyTo that `WEFT_REPLY_HOSTS` lists. DTDs, entities and XOP references that are no `cid:` are refused. With sign-in
-a sender is known by an XUA assertion (ITI-40), by the certificate of a node (ITI-19) or by a bearer token; the same
-decision stands before documents as before FHIR and images, and what may not be seen is answered as absent. The last
-column is the type of the audit event (ITI-20) at this side."""
+ReplyTo that `WEFT_REPLY_HOSTS` lists. DTDs, entities and XOP references that are no `cid:` are refused. Messages that
+come in at once take up at most 256 MiB below `/xds` and as much below `/xca`, documents apart; one sender has a fourth
+of it, and what is too much is answered 503 with Retry-After. With sign-in a sender is known by an XUA assertion
+(ITI-40), by the certificate of a node (ITI-19) or by a bearer token; the same decision stands before documents as
+before FHIR and images, and what may not be seen is answered as absent. The last column is the type of the audit event
+(ITI-20) at this side."""
 
 _QUERIES = """\
 ITI-18 and ITI-38 take those of one patient, ITI-51 those of several. ObjectRef and LeafClass; values of one slot are

@@ -18,6 +18,7 @@ from server.kernel.problem import Kind, Problem
 from server.xds.code_lists import ATTRIBUTES, MIME_TYPE, read_codes, read_value_set, text_of
 from server.xds.code_sets import keep_code_sets, load_code_sets
 from server.xds.fhir_codes import scheme_of
+from storage.errors import VersionConflict
 
 codes = group("code", "Codes that documents may be registered with.")
 
@@ -112,12 +113,16 @@ def list_(
 
 def _changed(change: Callable[[_Sets], None], what: str, data: Path | None, records: str | None) -> _Sets:
     async def work(ground: Groundwork) -> _Sets:
-        held = ground.stores.records
-        sets = {name: set(allowed) for name, allowed in (await load_code_sets(held)).by_attribute.items()}
+        held = await load_code_sets(ground.stores.records)
+        sets = {name: set(allowed) for name, allowed in held.by_attribute.items()}
         change(sets)
         sets = {name: allowed for name, allowed in sets.items() if allowed}
         event = changed(micros(ground.clock), administrator(), Changed.CONFIGURATION, "U", f"code sets, {what}")
-        await keep_code_sets(held, sets, ground.smart.recording.acts([event]))
+        beside = ground.smart.recording.acts([event])
+        try:
+            await keep_code_sets(ground.stores.records, sets, beside, held.version)
+        except VersionConflict:
+            raise Problem(Kind.BUSY, "Another command changes the codes at this moment; try again.") from None
         return sets
 
     return acting(work, data, records, _OTHERS)

@@ -48,7 +48,7 @@ class Room:
 
 
 class Shares:
-    """Room for all messages of a process, of which no sender has more than a fourth: none alone keeps others out."""
+    """Room for all messages of a surface, of which no sender has more than a fourth: none alone keeps others out."""
 
     def __init__(self, octets: int) -> None:
         self._whole = Room(octets)

@@ -20,6 +20,8 @@ _COLLECTION, _ID = "xds-codes", "own"
 class CodeSets:
     by_attribute: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """`code^^scheme` of those allowed, by the attribute's name (`classCode`); `mimeType` has plain values."""
+    version: int = 0
+    """Of their record."""
 
     def allows(self, attribute: str, code: Code) -> bool:
         return self.allows_text(attribute, code.key)
@@ -37,10 +39,13 @@ async def load_code_sets(records: Records) -> CodeSets:
     found = await records.get(_COLLECTION, [_ID])
     if not found:
         return OPEN
-    return CodeSets({name: frozenset(allowed) for name, allowed in orjson.loads(found[0].body).items()})
+    sets = {name: frozenset(allowed) for name, allowed in orjson.loads(found[0].body).items()}
+    return CodeSets(sets, found[0].version)
 
 
-async def keep_code_sets(records: Records, sets: Mapping[str, Iterable[str]], beside: Sequence[Put] = ()) -> None:
-    """In place of those kept; an attribute that is not named is open. `beside`: of the same commit."""
+async def keep_code_sets(
+    records: Records, sets: Mapping[str, Iterable[str]], beside: Sequence[Put] = (), expected: int | None = None
+) -> None:
+    """In place of those kept, of this version if one is named; an attribute that is not named is open."""
     body = orjson.dumps({name: sorted(set(allowed)) for name, allowed in sets.items()})
-    await records.commit([Put(_COLLECTION, _ID, body), *beside])
+    await records.commit([Put(_COLLECTION, _ID, body, expected=expected), *beside])

@@ -56,11 +56,13 @@ def read_submission(element: etree._Element) -> Submission:
 
 
 def take_submission(element: etree._Element) -> Submission:
-    """As `read_submission`; the message then holds no objects: to free a long one in one go stops all threads."""
-    submission = read_submission(element)
-    for each in _object_list(element):
-        each.clear()
-    return submission
+    """As `read_submission`; the message then holds no objects, refused or not: to free a long one in one go stops all
+    threads."""
+    try:
+        return read_submission(element)
+    finally:
+        for each in _object_list(element):
+            each.clear()
 
 
 def read_objects(element: etree._Element) -> tuple[list[RegistryObject], list[str]]:

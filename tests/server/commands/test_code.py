@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from server.commands import code
 from server.commands.over_services import opened
 from server.settings import Settings
+from server.xds.code_sets import CodeSets, keep_code_sets, load_code_sets
+from storage.ports import Records
 from tests.server.commands.administering import refused, told
 
 LOINC = "2.16.840.1.113883.6.1"
@@ -66,6 +69,19 @@ def test_what_names_nothing_opens_nothing(tmp_path: Path) -> None:
     assert allowed(tmp_path, "typeCode") == {f"18748-4^^{LOINC}"}
     assert "any code" in told(tmp_path, "code", "remove", "typeCode")
     assert allowed(tmp_path, "typeCode") is None
+
+
+def test_no_change_is_lost_to_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both read what there is; the second to write is told."""
+
+    async def loaded(records: Records) -> CodeSets:
+        found = await load_code_sets(records)
+        await keep_code_sets(records, {"typeCode": {"other^^1.2"}})
+        return found
+
+    monkeypatch.setattr(code, "load_code_sets", loaded)
+    assert "try again" in refused(tmp_path, "code", "add", "typeCode", "18748-4", LOINC)
+    assert allowed(tmp_path, "typeCode") == {"other^^1.2"}
 
 
 MISTAKES = {

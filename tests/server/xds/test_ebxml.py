@@ -161,6 +161,11 @@ def test_what_was_taken_is_no_longer_in_the_message() -> None:
     assert take_submission(request[0]) == read_submission(_list(*bodies)[0])
     assert [len(each) for each in request[0]] == [0, 0]
 
+    refused = _list(bodies[0].replace(b'id="', b'no="', 1), bodies[1])
+    with pytest.raises(Problem):
+        take_submission(refused[0])
+    assert [len(each) for each in refused[0]] == [0, 0]
+
 
 def test_the_samples_keep_their_meaning(shared: Path) -> None:
     count = 0
