@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from profiles.china import citizen
+from server.fhir.index.splitting import split_or, split_token
 from server.fhir.json_form import Resource, reread
 from server.fhir.stored import Stored, collection, from_record
 from server.kernel.context import Context
@@ -56,7 +57,10 @@ class Following:
         Who carries a number of somebody else is taken for that person, so what counts is all that is told.
         """
         tokens = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "identifier"]
-        named = [each.partition("|")[0] for token in tokens for each in token.split(",")]
+        listed = [split_token(each) for token in tokens for each in split_or(token)]
+        if any(len(each) < 2 for each in listed) and await self._is_bound(context, resource):
+            raise Problem(Kind.INVALID, "A source names its patient by system and value: a value alone is anybody's.")
+        named: list[Any] = [each[0] for each in listed]
         named += [_system(_other(each)) for each in _replacing(resource)]
         systems = {each for each in named if isinstance(each, str) and not context.actor.may_feed(each)}
         systems |= await self._new_to(context, query, resource)
@@ -68,7 +72,7 @@ class Following:
         others = {
             each for each in _numbers(resource) if each[0] != citizen.SYSTEM and not context.actor.may_feed(each[0])
         }
-        if not others or not await self._is_heard(context, resource):
+        if not others or not await self._is_bound(context, resource):
             return set()
         criteria = await self.criteria(context, query)
         if criteria.startswith(_BY_ID):
@@ -117,6 +121,10 @@ class Following:
         """Whether one of its numbers is of a domain the index knows and the client feeds; else nothing is followed."""
         systems = {system for system, _ in _numbers(resource)}
         return bool(await self._heard({each for each in systems if context.actor.may_feed(each)}))
+
+    async def _is_bound(self, context: Context, resource: Resource) -> bool:
+        """Whether a source speaks that feeds some authorities and not all."""
+        return not context.actor.may_feed("") and await self._is_heard(context, resource)
 
     async def _heard(self, systems: Collection[str]) -> set[str]:
         """Those of domains the index knows."""

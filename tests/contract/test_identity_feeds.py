@@ -298,6 +298,10 @@ def test_over_fhir_a_source_calls_its_patients_by_no_numbers_of_others(region: R
     for other, authority in ((theirs, "2.999.8"), (master, AUTHORITY)):
         assert authority in _refused(region, check(other))
     region.archive.run(check({"system": "http://elsewhere.example", "value": "1"}, {"value": "2"}, "no identifier"))
+    with pytest.raises(Problem, match="by system and value"):
+        region.archive.run(following.check_feed(feeding(HOSPITAL), f"{query},1", told))
+    region.archive.run(following.check_feed(feeding(HOSPITAL), f"identifier={own}|a\\,1", told))
+    region.archive.run(following.check_feed(feeding(ANY), "identifier=1", told))
     plain = {**told, "identifier": [theirs]}
     region.archive.run(following.check_feed(feeding(HOSPITAL), "identifier=http://elsewhere.example|1", plain))
     region.archive.run(repository.create(CONTEXT, "Patient", {**told, "identifier": [mine, theirs]}))
