@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from server.access.imaging import STUDY as CLAIMED
 from server.archive.rows import INSTANCE, SERIES, STUDY, SeriesRow, StudyRow, instance_uids
@@ -18,9 +18,12 @@ from storage.ports import Cursor, Record, Records
 from storage.query import OneOf, Order
 
 _PAGE = 1000
-_MOST_CLAIMS = 100
-_FEW = 50
-"""Rows read without leaving the event loop."""
+_CLAIMS = 100
+"""Resources of one page, each as long as its study."""
+_SHORT = 1 << 16
+"""Octets of a page that is read without leaving the event loop."""
+
+T = TypeVar("T")
 
 
 class Institution(Protocol):
@@ -77,52 +80,64 @@ class Sources:
     async def all_of(self, uids: Sequence[str], most: int | None = None) -> dict[str, StudySource]:
         """Those of several, read together; none of more than `most` instances."""
         rows = {each.id: StudyRow.decode(each.body) for each in await self.records.get(STUDY, uids)}
-        claims = await self._claims(uids)
-        own = {uid: each.id for uid, each in (await memos(self.records, uids)).items()}
-        resources = {uid: one for uid in rows for one in claims[uid] if one.get("id") == own.get(uid, "")}
-        found = [uid for uid in resources if most is None or rows[uid].instance_count <= most]
-        series = [each async for page in self._pages(SERIES, found, "SeriesOrder") for each in page]
+        resources, labels = await self._claims(uids)
+        found = [uid for uid in resources if uid in rows and (most is None or rows[uid].instance_count <= most)]
+        of_these = OneOf("StudyInstanceUID", tuple(found))
+        series: list[SeriesRow] = []
+        async for page in self._pages(SERIES, of_these, Order("SeriesOrder")):
+            series += await self._read(_rows, page)
         listed: dict[str, list[Reference]] = {}
-        async for page in self._pages(INSTANCE, found, "InstanceOrder"):
-            read = await self.offload.cpu(_references, page) if len(page) > _FEW else _references(page)
-            for uid, reference in read:
+        async for page in self._pages(INSTANCE, of_these, Order("InstanceOrder")):
+            for uid, reference in await self._read(_references, page):
                 listed.setdefault(uid, []).append(reference)
         held: dict[str, list[SourceSeries]] = {}
         for each in _series(series, listed):
             held.setdefault(each.row.study_instance_uid, []).append(each)
         return {
-            uid: StudySource(
-                rows[uid],
-                tuple(held.get(uid, ())),
-                resources[uid],
-                tuple(each for resource in claims[uid] for each in _labels(resource)),
-            )
-            for uid in found
+            uid: StudySource(rows[uid], tuple(held.get(uid, ())), resources[uid], tuple(labels[uid])) for uid in found
         }
 
-    async def _claims(self, uids: Sequence[str]) -> dict[str, list[Resource]]:
-        """What is said to be about each study."""
-        claimed: dict[str, list[Resource]] = {each: [] for each in uids}
-        asked = OneOf(CLAIMED, tuple(uids))
-        page = await self.records.find(collection("ImagingStudy"), asked, limit=_MOST_CLAIMS * len(uids))
-        for resource in (reread(from_record("ImagingStudy", each).body) for each in page.records):
-            for uid in claimed.keys() & study_uids(resource):
-                claimed[uid].append(resource)
-        return {uid: each[:_MOST_CLAIMS] for uid, each in claimed.items()}
+    async def _claims(self, uids: Sequence[str]) -> tuple[dict[str, Resource], dict[str, list[Mapping[str, Any]]]]:
+        """The ImagingStudy the bridge keeps of each study; the labels of all that is said to be about it."""
+        own = {uid: each.id for uid, each in (await memos(self.records, uids)).items()}
+        resources: dict[str, Resource] = {}
+        labels: dict[str, list[Mapping[str, Any]]] = {each: [] for each in uids}
+        async for page in self._pages(collection("ImagingStudy"), OneOf(CLAIMED, tuple(uids)), size=_CLAIMS):
+            for resource in await self._read(_resources, page):
+                for uid in labels.keys() & study_uids(resource):
+                    labels[uid] += _labels(resource)
+                    if resource.get("id") == own.get(uid):
+                        resources[uid] = resource
+        return resources, labels
 
-    async def _pages(self, name: str, uids: Sequence[str], order: str) -> AsyncIterator[list[Record]]:
-        of_studies = OneOf("StudyInstanceUID", tuple(uids))
+    async def _read(self, work: Callable[[Sequence[Record]], list[T]], page: Sequence[Record]) -> list[T]:
+        """Here where it is short."""
+        if sum(len(each.body) for each in page) <= _SHORT:
+            return work(page)
+        return await self.offload.cpu(work, page)
+
+    async def _pages(
+        self, name: str, predicate: OneOf, *order: Order, size: int = _PAGE
+    ) -> AsyncIterator[list[Record]]:
         after: Cursor | None = None
-        while uids:
-            page = await self.records.find(name, of_studies, order=(Order(order),), after=after, limit=_PAGE)
+        while predicate.values:
+            page = await self.records.find(name, predicate, order=order, after=after, limit=size)
             yield page.records
             if (after := page.next) is None:
                 return
 
 
-def _series(records: Sequence[Record], listed: Mapping[str, Sequence[Reference]]) -> Iterator[SourceSeries]:
+def _resources(records: Sequence[Record]) -> list[Resource]:
+    return [reread(from_record("ImagingStudy", each).body) for each in records]
+
+
+def _rows(records: Sequence[Record]) -> list[SeriesRow]:
+    return [SeriesRow.decode(each.body) for each in records]
+
+
+def _series(rows: Sequence[SeriesRow], listed: Mapping[str, Sequence[Reference]]) -> Iterator[SourceSeries]:
     """Those of which something is there: rows read while somebody stores may disagree, and the next change tells."""
-    for row in (SeriesRow.decode(each.body) for each in records):
+    for row in rows:
         if found := listed.get(row.series_instance_uid):
             yield SourceSeries(row, tuple(found))
 

@@ -34,7 +34,7 @@ from server.xds.vocabulary import RPLC
 from storage.errors import StoreUnavailable
 from storage.ports import Bytes, Delete, Put
 from tests.contract.conftest import Archive, opened_archive
-from tests.contract.imaging_samples import ALL, clinician, person
+from tests.contract.imaging_samples import ALL, clinician, label, person
 from tests.contract.imaging_world import BASE, SERVER_CONTEXT
 from tests.contract.manifest_world import ITI_18, ITI_43, ManifestWorld, asked_of, by_reference, of_document
 from tests.data.small_files import CT_IMAGE, instance_file
@@ -217,6 +217,35 @@ def test_looking_again_changes_nothing_and_labels_replace(opened: Opened) -> Non
         (plain,) = await world.entries(opened.study)
         assert [each.code for each in plain.confidentiality_codes] == ["N"]
         assert plain.id not in (entry.id, labelled.id)
+
+    opened.run(body())
+
+
+def test_labels_count_whoever_gives_them_and_however_many_resources_claim_a_study(opened: Opened) -> None:
+    world, studies = opened.world, (opened.study, opened.other)
+
+    async def claim(study: str, **more: Any) -> None:
+        identifier = [{"system": "urn:dicom:uid", "value": f"urn:oid:{study}"}]
+        made = {"resourceType": "ImagingStudy", "status": "available", "identifier": identifier, **more}
+        await world.repository.create(SERVER_CONTEXT, "ImagingStudy", made | {"subject": {"display": "somebody"}})
+
+    async def body() -> None:
+        await world.publish()
+        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
+        await world.bridge.drain()
+        for _ in range(201):
+            await claim(opened.other)
+        await claim(opened.study, meta={"security": [label("R")]})
+        await claim(opened.other, meta={"security": [label("V")]})
+        counting = _Together(world.documents, world.together)
+        await counting.worker(world).drain()
+        assert (counting.together, counting.alone) == ([2], [])
+        for study, code in zip(studies, "RV", strict=True):
+            (entry,) = await world.entries(study)
+            assert [each.code for each in entry.confidentiality_codes] == [code]
+            await world.records.commit([Put(OUTBOX, study, WAITING)])
+            await world.publish()
+            assert [each.id for each in await world.entries(study)] == [entry.id]
 
     opened.run(body())
 
