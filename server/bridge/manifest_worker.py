@@ -15,13 +15,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from time import monotonic, process_time
+from time import monotonic
 
 from server.archive.outbox import OUTBOX as BRIDGE
 from server.bridge.announced import WAITING, Sightings, is_leased, lease, unchanged
 from server.bridge.manifest_announcing import OUTBOX, announce_all
 from server.bridge.manifest_together import ManifestsTogether
 from server.bridge.manifests import Manifests
+from server.kernel.busyness import Busyness
 from server.kernel.clock import Clock
 from server.kernel.problem import Kind, Problem
 from storage.errors import StoreUnavailable, VersionConflict
@@ -40,8 +41,7 @@ _TOGETHER = 20
 _PAGE = 500
 _MOST_FAULTS = 5
 _REST, _REST_WHILE_BUSY = 1, 3
-_BUSY = 0.4
-"""Of one processor's time: where this process takes more while the worker rests, somebody waits for answers."""
+"""Where the process has its hands full while the worker rests, somebody waits for answers."""
 
 _log = logging.getLogger("weft.bridge")
 
@@ -100,9 +100,9 @@ class ManifestWorker:
                 await self._rest(began)
 
     async def _rest(self, began: float) -> None:
-        worked, before = monotonic() - began, process_time()
+        worked, busyness = monotonic() - began, Busyness()
         await asyncio.sleep(_REST * worked)
-        if process_time() - before > _BUSY * _REST * worked or await self._is_flooded():
+        if busyness.is_high() or await self._is_flooded():
             await asyncio.sleep((_REST_WHILE_BUSY - _REST) * worked)
 
     async def _odd_ones(self, some: list[Record]) -> list[Record]:
@@ -119,6 +119,7 @@ class ManifestWorker:
             return await self._odd_ones(left)
         for uid in done:
             self._seen.forget(uid)
+            self._failures.pop(uid, None)
         return [each for each in leased if each.id not in done]
 
     async def _leased(self, some: Sequence[Record]) -> list[Record]:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from server.bridge.manifest_announcing import OUTBOX
+from server.bridge.manifest_together import ManifestsTogether
 from server.bridge.manifest_worker import LEASE, LONGEST_PAUSE, LONGEST_WAIT, QUIET, ManifestWorker
 from server.kernel.context import Context
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
+from server.mpi.identity import Identifier, PatientIdentity
 from server.xds.errors import RegistryError
 from server.xds.metadata import Submission
 from storage.ports import Bytes, Put
@@ -133,6 +135,26 @@ def test_studies_that_wait_for_another_try_hold_up_no_other(tmp_path: Path) -> N
     run(tmp_path, body)
 
 
+def test_failures_count_no_longer_once_the_study_was_published_with_others(tmp_path: Path) -> None:
+    async def body(world: ManifestWorld) -> None:
+        failing = _Failing(RuntimeError("ours"))
+        manifests = replace(world.manifests, identities=failing)
+        together = ManifestsTogether(world.manifests, world.together, world.index)
+        worker = ManifestWorker(world.records, manifests, world.clock, together)
+        for number in range(2, 5):
+            for _ in range(4):
+                await worker.drain()
+                world.clock.moment += LONGEST_PAUSE
+            await world.store(instance_file("1.2.9", "1.2.9.1", f"1.2.9.1.{number}"))
+            await world.bridge.drain()
+            assert (await worker.drain(), await waiting(world)) == (2, 0)
+            await world.store(instance_file(uid=f"1.2.3.1.{number}"))
+            await world.bridge.drain()
+        assert failing.count == 12
+
+    run(tmp_path, body)
+
+
 @dataclass
 class _Failing:
     failure: Exception
@@ -142,6 +164,16 @@ class _Failing:
         self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
     ) -> tuple[RegistryError, ...]:
         self.count += 1
+        raise self.failure
+
+    async def enroll(self, context: Context, patient: str) -> PatientIdentity:
+        self.count += 1
+        raise self.failure
+
+    async def resolve(self, identifier: Identifier) -> PatientIdentity | None:
+        raise self.failure
+
+    async def of_patient(self, patient: str) -> PatientIdentity | None:
         raise self.failure
 
 
