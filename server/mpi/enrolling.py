@@ -98,9 +98,8 @@ class Enrolling:
     async def _enroll_alone(self, context: Context, patients: Collection[str]) -> dict[str, PatientIdentity]:
         """Those of them who become persons of their own; none where another writer comes between."""
         held = await self._patients.read(patients)
-        alone = await self._persons.alone(
-            {name: [*self._numbers(each), *_carried(each)] for name, each in held.items()}
-        )
+        numbers = {name: [*self._numbers(each), *_carried(each)] for name, each in held.items()}
+        alone = await self._persons.alone(numbers)
         plans = {name: self._planned(held[name], None) for name in alone if not self._stated(held[name])}
         try:
             await self._patients.repository.commit(await self._acts(context, plans.values(), held))
@@ -135,9 +134,6 @@ class Enrolling:
         traits = self.traits(own)
         numbers = [*traits.numbers, *([Identifier(citizen.SYSTEM, traits.citizen)] if traits.citizen else [])]
         return [*numbers, *(Identifier(self._persons.system, each) for each in self._stated(own))]
-
-    def _numbers_of_all(self, held: Mapping[str, Held]) -> dict[str, list[Identifier]]:
-        return {name: [*self._numbers(each), *_carried(each)] for name, each in held.items()}
 
     def _stated(self, held: Held) -> list[str]:
         """Master numbers it came with."""
