@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -106,21 +107,24 @@ class ManifestWorker:
             await asyncio.sleep((_REST_WHILE_BUSY - _REST) * worked)
 
     async def _odd_ones(self, some: list[Record]) -> list[Record]:
-        """What is left when all that is plain has been published together; it is held on lease."""
-        some = await unchanged(self.records, OUTBOX, some)
-        if self.together is None or len(some) < 2:
-            return some
-        try:
-            leased = await self._leased(some)
-        except VersionConflict:
-            return some
-        done = await self.together.publish(leased)
-        if not done and len(left := await unchanged(self.records, OUTBOX, leased)) < len(leased):
-            return await self._odd_ones(left)
+        """What is left when all that is plain has been published together.
+
+        One that changed meanwhile makes that fail; then it goes on without that one, which is dealt with later.
+        """
+        done: set[str] = set()
+        while not done:
+            some = await unchanged(self.records, OUTBOX, some)
+            if self.together is None or len(some) < 2:
+                return some
+            with suppress(VersionConflict):
+                some = await self._leased(some)
+                done = await self.together.publish(some)
+            if not done and len(await unchanged(self.records, OUTBOX, some)) == len(some):
+                break
         for uid in done:
             self._seen.forget(uid)
             self._failures.pop(uid, None)
-        return [each for each in leased if each.id not in done]
+        return [each for each in some if each.id not in done]
 
     async def _leased(self, some: Sequence[Record]) -> list[Record]:
         held = lease(self.clock, LEASE)

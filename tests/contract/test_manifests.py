@@ -32,7 +32,7 @@ from server.xds.providing import Made
 from server.xds.repository import DocumentRequest, Repository
 from server.xds.vocabulary import RPLC
 from storage.errors import StoreUnavailable
-from storage.ports import Bytes, Delete, Put
+from storage.ports import Bytes, Delete, Put, Records
 from tests.contract.conftest import Archive, opened_archive
 from tests.contract.imaging_samples import ALL, clinician, label, person
 from tests.contract.imaging_world import BASE, SERVER_CONTEXT
@@ -365,6 +365,22 @@ def test_studies_that_grow_together_replace_their_manifests_in_one_commit(opened
     opened.run(body())
 
 
+def test_a_study_that_changes_before_it_is_held_leaves_the_others_together(opened: Opened) -> None:
+    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(3)]
+
+    async def body() -> None:
+        await world.publish()
+        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
+        counting = _Together(world.documents, world.together)
+        worker = counting.worker(world)
+        worker.records = _Announcing(world.records, studies[0])
+        assert await worker.drain() == 4
+        assert (counting.together, len(counting.alone)) == ([2], 1)
+        assert [len(await world.entries(each, "Approved", "Deprecated")) for each in studies] == [1, 1, 1]
+
+    opened.run(body())
+
+
 @pytest.mark.parametrize("what", ["announced", "published", "provided"])
 def test_studies_that_come_together_are_published_one_by_one_where_somebody_comes_between(
     opened: Opened, what: str
@@ -572,6 +588,22 @@ class _Between:
             submission, octets = named[first]
             await self.world.documents.provide_bytes(context, submission, {first: octets})
         await self.world.together.provide_all(context, made, act=act, beside=beside)
+
+
+class _Announcing:
+    """Records into which somebody else's announcement of a study comes before the first commit."""
+
+    def __init__(self, records: Records, study: str) -> None:
+        self._records, self._study = records, study
+
+    async def commit(self, acts: Sequence[Put | Delete]) -> list[int]:
+        if self._study:
+            await self._records.commit([Put(OUTBOX, self._study, WAITING)])
+            self._study = ""
+        return await self._records.commit(acts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
 
 
 class _Gone:
