@@ -7,13 +7,16 @@ the two apart: no entry is ever registered of octets that are on their way out.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
 
 from server.kernel.measuring import Measured, Received
 from server.kernel.offload import Offload
+from server.kernel.problem import Kind, Problem
+from storage.errors import VersionConflict
 from storage.ports import BlobRef, Blobs, Bytes, Put, Record, Records
 from storage.query import EVERYTHING
 
@@ -21,6 +24,8 @@ CONTENT = "xds-content"
 
 _LONGEST = 1 << 50
 _TOGETHER = 500
+_UNCERTAIN = frozenset({Kind.UNAVAILABLE, Kind.FAULT})
+"""What leaves open whether a commit was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,21 @@ class Contents:
         """The names of all blobs that documents lie in: a check of the store leaves these alone."""
         names = await self.records.values(CONTENT, "blob", EVERYTHING, at_most=_LONGEST)
         return frozenset(map(str, names))
+
+
+@contextmanager
+def keeping(contents: Iterable[Received]) -> Iterator[None]:
+    """For the commit that registers these octets: from before it until it is sure that it failed they count as kept."""
+    given = list(contents)
+    for each in given:
+        each.is_kept = True
+    try:
+        yield
+    except (Problem, VersionConflict) as error:
+        if not isinstance(error, Problem) or error.kind not in _UNCERTAIN:
+            for each in given:
+                each.is_kept = False
+        raise
 
 
 def entered(unique_id: str, content: Received | Kept, version: int) -> Put:

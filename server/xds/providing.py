@@ -14,17 +14,12 @@ from typing import NamedTuple
 from server.kernel.context import Context
 from server.kernel.finishing import finished
 from server.kernel.measuring import Received
-from server.kernel.problem import Kind, Problem
 from server.xds.community import Community
-from server.xds.contents import Contents, entered
+from server.xds.contents import Contents, entered, keeping
 from server.xds.metadata import Submission
 from server.xds.provided import completed
 from server.xds.registry import Registry
-from storage.errors import VersionConflict
 from storage.ports import Bytes, Delete, Put
-
-_UNCERTAIN = frozenset({Kind.UNAVAILABLE, Kind.FAULT})
-"""What leaves open whether a commit was made."""
 
 
 class Made(NamedTuple):
@@ -59,20 +54,13 @@ class Providing:
         act: str,
         beside: Sequence[Put | Delete],
     ) -> None:
-        """Octets count as kept from before the commit until it is sure that it failed."""
         whole, acts = [], list(beside)
         for each, content in zip(made, received, strict=True):
             (entry,) = each.submission.documents
             whole.append(completed(each.submission, {entry.id: content}, self.community.repository))
             acts.append(entered(entry.unique_id, content, 0))
-            content.keep()
-        try:
+        with keeping(received):
             await self.registry.register_all(context, whole, act=act, beside=acts)
-        except (Problem, VersionConflict) as error:
-            if not isinstance(error, Problem) or error.kind not in _UNCERTAIN:
-                for content in received:
-                    content.is_kept = False
-            raise
 
 
 def _sha1(octets: Bytes) -> str:

@@ -19,7 +19,7 @@ from server.kernel.measuring import Received
 from server.kernel.problem import Kind, Problem
 from server.xds.community import Community
 from server.xds.content_checks import ContentCheck
-from server.xds.contents import Contents, Kept, entered
+from server.xds.contents import Contents, Kept, entered, keeping
 from server.xds.ebxml_reading import read_object
 from server.xds.errors import ErrorCode, RegistryError, refusal, refused
 from server.xds.keys import DOCUMENT, bare
@@ -35,8 +35,6 @@ ATTEMPTS = 20
 MOST_REQUESTS = 5000
 """Documents one request may ask for."""
 _PAGE = 500
-_UNCERTAIN = frozenset({Kind.UNAVAILABLE, Kind.FAULT})
-"""What leaves open whether a commit was made."""
 
 
 class DocumentRequest(NamedTuple):
@@ -174,21 +172,8 @@ class Repository:
             elif known.ref == content.ref:
                 # An earlier try was committed after all.
                 content.keep()
-        return await self._commit(context, submission, beside, fresh, act)
-
-    async def _commit(
-        self, context: Context, submission: Submission, beside: Sequence[Put], fresh: Sequence[Received], act: str
-    ) -> tuple[RegistryError, ...]:
-        """Octets count as kept from before the commit until it is sure that it failed."""
-        for each in fresh:
-            each.is_kept = True
-        try:
+        with keeping(fresh):
             return await self.registry.register(context, submission, act=act, beside=beside)
-        except (Problem, VersionConflict) as error:
-            if not isinstance(error, Problem) or error.kind not in _UNCERTAIN:
-                for each in fresh:
-                    each.is_kept = False
-            raise
 
     async def _entries(self, context: Context, unique_ids: Sequence[str]) -> Mapping[str, Sequence[DocumentEntry]]:
         found: dict[str, list[DocumentEntry]] = {}
