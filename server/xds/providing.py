@@ -7,18 +7,20 @@ do. Their content is not examined, since it is ours.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from server.kernel.context import Context
 from server.kernel.finishing import finished
 from server.kernel.measuring import Received
+from server.kernel.problem import Problem
 from server.xds.community import Community
 from server.xds.contents import Contents, entered, keeping
 from server.xds.metadata import Submission
 from server.xds.provided import completed
 from server.xds.registry import Registry
+from storage.errors import VersionConflict
 from storage.ports import Bytes, Delete, Put
 
 
@@ -54,13 +56,26 @@ class Providing:
         act: str,
         beside: Sequence[Put | Delete],
     ) -> None:
-        whole, acts = [], list(beside)
+        whole, acts, named = [], list(beside), {}
         for each, content in zip(made, received, strict=True):
             (entry,) = each.submission.documents
             whole.append(completed(each.submission, {entry.id: content}, self.community.repository))
             acts.append(entered(entry.unique_id, content, 0))
-        with keeping(received):
-            await self.registry.register_all(context, whole, act=act, beside=acts)
+            named[entry.unique_id] = content
+        try:
+            with keeping(received):
+                await self.registry.register_all(context, whole, act=act, beside=acts)
+        except (Problem, VersionConflict):
+            await self._keep_registered(named)
+            raise
+
+    async def _keep_registered(self, named: Mapping[str, Received]) -> None:
+        """A store that tries again what it had written already tells of a conflict, with its own records."""
+        doubtful = {name: each for name, each in named.items() if not each.is_kept}
+        with keeping(doubtful.values()):
+            held = await self.contents.find(list(doubtful))
+        for name, content in doubtful.items():
+            content.is_kept = name in held and held[name].ref == content.ref
 
 
 def _sha1(octets: Bytes) -> str:

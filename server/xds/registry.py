@@ -71,7 +71,10 @@ class Registry:
         act: str = "ITI-42",
         beside: Sequence[Put | Delete] = (),
     ) -> tuple[RegistryError, ...]:
-        """Several that have nothing to do with each other, in one commit: all of them or none."""
+        """Several that have nothing to do with each other, in one commit: all of them or none.
+
+        Of the server's own: a sender's trail, and what it may register, would be of all of them at once.
+        """
         warnings: list[RegistryError] = []
         for each in submissions:
             warnings += await self._checked(each, act)

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.access.roles import RADIOLOGIST
 from server.kernel.context import INTERACTIONS, Actor, Context, Grant
-from server.kernel.problem import Problem
+from server.kernel.problem import Kind, Problem
 from server.xds.contents import CONTENT
 from server.xds.errors import ErrorCode, RegistryError
 from server.xds.metadata import DocumentEntry, Submission
+from server.xds.providing import Made, Providing
 from server.xds.repository import DocumentRequest
 from server.xds.vocabulary import ON_DEMAND, RPLC
 from storage.errors import StoreUnavailable, VersionConflict
@@ -261,6 +263,42 @@ def test_octets_outlive_a_commit_that_is_told_to_have_failed(archive: Archive, w
             )
         await world.contents.discard([content])
         assert (await world.retrieve(world.request(one))).documents == {one.unique_id: TEXT}
+
+    archive.run(doubted())
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        VersionConflict(CONTENT, "1"),
+        Problem(Kind.CONFLICT, "somebody was first"),
+        Problem(Kind.UNAVAILABLE, "no answer"),
+        StoreUnavailable("gone"),
+    ],
+)
+def test_octets_provided_together_go_only_where_nothing_was_registered(
+    archive: Archive, world: RepositoryWorld, failure: Exception, is_registered: bool
+) -> None:
+    class Doubting:
+        async def register_all(
+            self, context: Context, submissions: Sequence[Submission], *, act: str, beside: Sequence[Put | Delete]
+        ) -> None:
+            if is_registered:
+                await world.registry.registry.register_all(context, submissions, act=act, beside=beside)
+            raise failure
+
+    async def doubted() -> None:
+        entries = [entry(world, name) for name in ("Document01", "Document02")]
+        made = [Made(world.registry.submission(each), each.id.encode()) for each in entries]
+        registry: Any = Doubting()
+        with pytest.raises(type(failure)):
+            await Providing(world.contents, registry, COMMUNITY).provide_all(CONTEXT, made, act="ITI-41", beside=())
+        if is_registered:
+            found = await world.retrieve(*map(world.request, entries))
+            assert found.documents == {each.unique_id: each.id.encode() for each in entries}
+        is_sure = not isinstance(failure, StoreUnavailable) and getattr(failure, "kind", None) != Kind.UNAVAILABLE
+        assert await world.blob_count() == (0 if is_sure and not is_registered else 2)
 
     archive.run(doubted())
 
