@@ -55,17 +55,9 @@ def _changed(path: str, text: str) -> Callable[[etree._Element], etree._Element]
     return change
 
 
-def _transform(algorithm: str) -> Callable[[etree._Element], etree._Element]:
+def _said(tag: str, name: str, value: str) -> Callable[[etree._Element], etree._Element]:
     def change(assertion: etree._Element) -> etree._Element:
-        next(assertion.iter(ds("Transform"))).set("Algorithm", algorithm)
-        return assertion
-
-    return change
-
-
-def _reference(uri: str) -> Callable[[etree._Element], etree._Element]:
-    def change(assertion: etree._Element) -> etree._Element:
-        next(assertion.iter(ds("Reference"))).set("URI", uri)
+        next(assertion.iter(ds(tag))).set(name, value)
         return assertion
 
     return change
@@ -87,14 +79,6 @@ def _two_references(assertion: etree._Element) -> etree._Element:
     reference = next(assertion.iter(ds("Reference")))
     reference.addnext(copy.deepcopy(reference))
     return assertion
-
-
-def _method(algorithm: str) -> Callable[[etree._Element], etree._Element]:
-    def change(assertion: etree._Element) -> etree._Element:
-        next(assertion.iter(ds("SignatureMethod"))).set("Algorithm", algorithm)
-        return assertion
-
-    return change
 
 
 def _unsigned(assertion: etree._Element) -> etree._Element:
@@ -125,17 +109,17 @@ FORGERIES: dict[str, Callable[[etree._Element], etree._Element]] = {
     "two signatures": _two_signatures,
     "a signature in another place": _deeper_signature,
     "two references": _two_references,
-    "reference to the whole document": _reference(""),
-    "reference elsewhere": _reference("#_other"),
-    "reference outside": _reference("https://attacker.example/x"),
-    "xpointer": _reference("#xpointer(id('_a1'))"),
-    "xslt": _transform("http://www.w3.org/TR/1999/REC-xslt-19991116"),
-    "xpath": _transform("http://www.w3.org/TR/1999/REC-xpath-19991116"),
-    "base64 transform": _transform(DS + "base64"),
-    "inclusive c14n": _transform("http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
-    "hmac": _method("http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"),
-    "sha-1": _method(DS + "rsa-sha1"),
-    "no such method": _method("urn:none"),
+    "reference to the whole document": _said("Reference", "URI", ""),
+    "reference elsewhere": _said("Reference", "URI", "#_other"),
+    "reference outside": _said("Reference", "URI", "https://attacker.example/x"),
+    "xpointer": _said("Reference", "URI", "#xpointer(id('_a1'))"),
+    "xslt": _said("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"),
+    "xpath": _said("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116"),
+    "base64 transform": _said("Transform", "Algorithm", DS + "base64"),
+    "inclusive c14n": _said("Transform", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
+    "hmac": _said("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"),
+    "sha-1": _said("SignatureMethod", "Algorithm", DS + "rsa-sha1"),
+    "no such method": _said("SignatureMethod", "Algorithm", "urn:none"),
     "second subject": _second_subject,
     "an instruction": _instruction,
     "nothing but a name": lambda assertion: etree.Element(saml("Assertion")),

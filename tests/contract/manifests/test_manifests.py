@@ -4,11 +4,8 @@ study."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -16,92 +13,26 @@ from lxml import etree
 from server.bridge.announced import WAITING
 from server.bridge.imaging_study import resource_id
 from server.bridge.manifest_announcing import OUTBOX, announce_all, forget_announcing
-from server.bridge.manifest_together import ManifestsTogether, ProvidingTogether
-from server.bridge.manifest_worker import LEASE, ManifestWorker
 from server.bridge.manifests import CONTEXT
 from server.dicom.key_objects import KEY_OBJECT_SELECTION, Manifest, Reference, ReferencedSeries, dataset_of, read
 from server.dicom.key_objects_checks import check_manifest
 from server.dicom.key_objects_writing import build
-from server.kernel.context import Context, Grant
-from server.kernel.offload import Offload
+from server.kernel.context import Grant
 from server.kernel.problem import Problem
 from server.xds.ebxml_reading import read_object
-from server.xds.errors import RegistryError
-from server.xds.metadata import DocumentEntry, Submission
-from server.xds.providing import Made
-from server.xds.repository import DocumentRequest, Repository
+from server.xds.metadata import DocumentEntry
+from server.xds.repository import DocumentRequest
 from server.xds.vocabulary import RPLC
 from storage.errors import StoreUnavailable
-from storage.ports import Bytes, Delete, Put, Records
-from tests.contract.conftest import Archive, opened_archive
+from storage.ports import Delete, Put
 from tests.contract.imaging_samples import ALL, clinician, label, person
 from tests.contract.imaging_world import BASE, SERVER_CONTEXT
 from tests.contract.manifest_world import ITI_18, ITI_43, ManifestWorld, asked_of, by_reference, of_document
+from tests.contract.manifests.interruptions import Interrupted, Together
+from tests.contract.manifests.opened import Opened
 from tests.data.small_files import CT_IMAGE, instance_file
 from tests.data.soap_messages import post
 from tests.data.xds_objects import document, submission
-
-T = TypeVar("T")
-
-
-@dataclass
-class Opened:
-    """An archive, and names in it that no other test uses."""
-
-    archive: Archive
-    world: ManifestWorld
-    folder: Path
-    number: int
-
-    @property
-    def study(self) -> str:
-        return f"1.2.840.{self.number}.1"
-
-    @property
-    def other(self) -> str:
-        return f"1.2.840.{self.number}.2"
-
-    @property
-    def series(self) -> str:
-        return f"{self.study}.1"
-
-    @property
-    def accession(self) -> str:
-        return f"A{self.number}"
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.archive.run(work)
-
-    def sent(self, number: int = 1, *, study: str = "", patient: str = "", accession: str = "") -> bytes:
-        study = study or self.study
-        return instance_file(
-            study, f"{study}.1", f"{study}.1.{number}",
-            more={
-                0x00080050: ("SH", accession or self.accession), 0x00081030: ("LO", "胸部CT"),
-                0x00100010: ("PN", "Wang^Jianguo=王^建国="), 0x00100020: ("LO", patient or f"P{self.number}"),
-                0x00180015: ("CS", "CHEST"), 0x00200013: ("IS", str(number)),
-            },
-        )  # fmt: skip
-
-
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
-def shelves(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Archive, ManifestWorld, Path]]:
-    folder, offload = tmp_path_factory.mktemp("manifests"), Offload()
-    with opened_archive(request, folder) as archive:
-        world = ManifestWorld(archive.open(), folder, offload)
-        archive.run(world.prepare())
-        yield archive, world, folder
-    offload.close()
-
-
-@pytest.fixture
-def opened(shelves: tuple[Archive, ManifestWorld, Path]) -> Opened:
-    return Opened(*shelves, next(_NUMBERS))
-
-
-_NUMBERS = count(1)
 
 
 def test_a_stored_study_is_found_by_its_accession_number_and_fetched_byte_for_byte(opened: Opened) -> None:
@@ -237,7 +168,7 @@ def test_labels_count_whoever_gives_them_and_however_many_resources_claim_a_stud
             await claim(opened.other)
         await claim(opened.study, meta={"security": [label("R")]})
         await claim(opened.other, meta={"security": [label("V")]})
-        counting = _Together(world.documents, world.together)
+        counting = Together(world.documents, world.together)
         await counting.worker(world).drain()
         assert (counting.together, counting.alone) == ([2], [])
         for study, code in zip(studies, "RV", strict=True):
@@ -275,7 +206,7 @@ def test_an_interruption_leaves_one_manifest(opened: Opened, is_done: bool, grow
 
     async def body() -> None:
         await world.store(opened.sent(1))
-        failing = replace(world.manifests, repository=_Interrupted(world.documents, is_done))
+        failing = replace(world.manifests, repository=Interrupted(world.documents, is_done))
         with pytest.raises(StoreUnavailable):
             await failing.reconcile(opened.study)
         if grows:
@@ -300,133 +231,6 @@ def test_two_processes_publish_a_study_once(opened: Opened) -> None:
             *(each.manifests.reconcile(opened.study) for each in (world, other)), return_exceptions=True
         )
         assert len(await world.entries(opened.study, "Approved", "Deprecated")) == 1
-
-    opened.run(body())
-
-
-def test_studies_that_come_together_are_published_in_one_commit_each_by_a_submission_of_its_own(opened: Opened) -> None:
-    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(7)]
-
-    async def body() -> None:
-        await world.publish()
-        await world.store(
-            *(opened.sent(1, study=each, patient=f"{each}P") for each in studies[:5]),
-            opened.sent(1, study=studies[5], patient=f"{studies[0]}P"),
-            instance_file(studies[6], uid=f"{studies[6]}.1", sop_class=KEY_OBJECT_SELECTION, modality="KO"),
-            *(opened.sent(number, study=studies[1], patient=f"{studies[1]}P") for number in (3, 2)),
-        )
-        counting = _Together(world.documents, world.together)
-        assert await counting.worker(world).drain() == 7
-        assert (counting.together, counting.alone) == ([6], [])
-        found = [await world.entries(each) for each in studies]
-        assert [len(each) for each in found] == [1, 1, 1, 1, 1, 1, 0]
-        manifests = [await world.manifest(entry) for (entry,) in found[:6]]
-        assert [(each.study_instance_uid, each.count) for each in manifests] == [
-            (each, 3 if each == studies[1] else 1) for each in studies[:6]
-        ]
-        for each in manifests:
-            assert [fault for fault in check_manifest(dataset_of(build(each))) if fault.is_error] == []
-        sets = await world.shelf.associations_to([entry.id for (entry,) in found[:6]])
-        assert len({each.object.source for each in sets}) == len(sets) == 6
-        numbers = [entry.patient_id for (entry,) in found[:6]]
-        assert (numbers[5], len(set(numbers))) == (numbers[0], 5)
-        await world.records.commit([Put(OUTBOX, each, WAITING) for each in studies])
-        assert await world.publish() == 7
-        assert [await world.entries(each, "Approved", "Deprecated") for each in studies] == found
-
-    opened.run(body())
-
-
-def test_studies_that_grow_together_replace_their_manifests_in_one_commit(opened: Opened) -> None:
-    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(5)]
-
-    async def body() -> None:
-        await world.publish()
-        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
-        await world.publish()
-        first = {each: (await world.entries(each))[0] for each in studies}
-        await world.registry.deprecate(CONTEXT, [first[studies[3]].id])
-        await world.store(*(opened.sent(2, study=each, patient=f"{each}P") for each in studies[:4]))
-        await world.records.commit([Put(OUTBOX, studies[4], WAITING)])
-        counting = _Together(world.documents, world.together)
-        assert await counting.worker(world).drain() == 5
-        assert (counting.together, len(counting.alone)) == ([3], 1)
-        second = {each: (await world.entries(each))[0] for each in studies}
-        assert second[studies[4]] == first[studies[4]]
-        for each in studies[:4]:
-            assert (await world.manifest(second[each])).count == 2
-            assert [old.id for old in await world.entries(each, "Deprecated")] == [first[each].id]
-        replacing = await world.shelf.associations_from([each.id for each in second.values()], (RPLC,))
-        assert {each.object.source: each.object.target for each in replacing} == {
-            second[each].id: first[each].id for each in studies[:3]
-        }
-        assert await world.records.get(OUTBOX, studies) == []
-
-    opened.run(body())
-
-
-def test_a_study_that_changes_before_it_is_held_leaves_the_others_together(opened: Opened) -> None:
-    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(3)]
-
-    async def body() -> None:
-        await world.publish()
-        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
-        counting = _Together(world.documents, world.together)
-        worker = counting.worker(world)
-        worker.records = _Announcing(world.records, studies[0])
-        assert await worker.drain() == 4
-        assert (counting.together, len(counting.alone)) == ([2], 1)
-        assert [len(await world.entries(each, "Approved", "Deprecated")) for each in studies] == [1, 1, 1]
-
-    opened.run(body())
-
-
-@pytest.mark.parametrize("what", ["announced", "published", "provided"])
-def test_studies_that_come_together_are_published_one_by_one_where_somebody_comes_between(
-    opened: Opened, what: str
-) -> None:
-    world = opened.world
-
-    async def body() -> None:
-        await world.publish()
-        await world.store(opened.sent(1), opened.sent(1, study=opened.other, patient=f"Q{opened.number}"))
-        others = _Between(world, opened.study, what)
-        counting = _Together(world.documents, others)
-        assert await counting.worker(world).drain() == (3 if what == "announced" else 2)
-        assert counting.together == [2]
-        assert len(counting.alone) == (1 if what == "published" else 2)
-        for each in (opened.study, opened.other):
-            assert len(await world.entries(each, "Approved", "Deprecated")) == 1
-        assert await world.records.get(OUTBOX, [opened.study, opened.other]) == []
-
-    opened.run(body())
-
-
-def test_studies_whose_publishing_was_interrupted_are_published_when_their_lease_ends(opened: Opened) -> None:
-    world = opened.world
-
-    async def body() -> None:
-        await world.publish()
-        await world.store(opened.sent(1), opened.sent(1, study=opened.other, patient=f"Q{opened.number}"))
-        with pytest.raises(StoreUnavailable):
-            await _Together(world.documents, _Gone()).worker(world).drain()
-        assert await world.publish() == 0
-        world.clock.moment += LEASE
-        assert await world.publish() == 2
-        for each in (opened.study, opened.other):
-            assert len(await world.entries(each, "Approved", "Deprecated")) == 1
-
-    opened.run(body())
-
-
-def test_two_processes_publish_studies_that_come_together_once(opened: Opened) -> None:
-    world, studies = opened.world, [f"{opened.study}.{number}" for number in range(4)]
-
-    async def body() -> None:
-        await world.store(*(opened.sent(1, study=each, patient=f"{each}P") for each in studies))
-        other = ManifestWorld(opened.archive.open(), opened.folder, world.offload)
-        await asyncio.gather(world.publisher.drain(), other.publisher.drain())
-        assert [len(await world.entries(each, "Approved", "Deprecated")) for each in studies] == [1, 1, 1, 1]
 
     opened.run(body())
 
@@ -524,90 +328,3 @@ async def _subject(world: ManifestWorld, study: str) -> str:
     resource = await world.reads(SERVER_CONTEXT, study)
     assert resource is not None
     return str(resource["subject"]["reference"]).removeprefix("Patient/")
-
-
-@dataclass
-class _Interrupted:
-    """A repository whose answer is lost, or which is lost before it has done anything."""
-
-    repository: Repository
-    is_done: bool
-
-    async def provide_bytes(
-        self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
-    ) -> tuple[RegistryError, ...]:
-        if self.is_done:
-            await self.repository.provide_bytes(context, submission, documents, act=act)
-        raise StoreUnavailable("lost")
-
-
-@dataclass
-class _Together:
-    """Counts what is provided alone, and of how many studies together."""
-
-    documents: Repository
-    providing: ProvidingTogether
-    alone: list[str] = field(default_factory=list)
-    together: list[int] = field(default_factory=list)
-
-    def worker(self, world: ManifestWorld) -> ManifestWorker:
-        manifests = replace(world.manifests, repository=self)
-        return ManifestWorker(world.records, manifests, world.clock, ManifestsTogether(manifests, self, world.index))
-
-    async def provide_bytes(
-        self, context: Context, submission: Submission, documents: Mapping[str, Bytes], *, act: str = "ITI-41"
-    ) -> tuple[RegistryError, ...]:
-        self.alone.append(submission.documents[0].id)
-        return await self.documents.provide_bytes(context, submission, documents, act=act)
-
-    async def provide_all(
-        self, context: Context, made: Sequence[Made], *, act: str, beside: Sequence[Put | Delete]
-    ) -> None:
-        self.together.append(len(made))
-        await self.providing.provide_all(context, made, act=act, beside=beside)
-
-
-@dataclass
-class _Between:
-    """Somebody announces a study, publishes it or provides its document before they are published together."""
-
-    world: ManifestWorld
-    study: str
-    what: str
-
-    async def provide_all(
-        self, context: Context, made: Sequence[Made], *, act: str, beside: Sequence[Put | Delete]
-    ) -> None:
-        if self.what == "announced":
-            await self.world.records.commit([Put(OUTBOX, self.study, WAITING)])
-        elif self.what == "published":
-            await self.world.manifests.reconcile(self.study)
-        else:
-            named = {each.submission.documents[0].id: each for each in made}
-            (first, *_) = named
-            submission, octets = named[first]
-            await self.world.documents.provide_bytes(context, submission, {first: octets})
-        await self.world.together.provide_all(context, made, act=act, beside=beside)
-
-
-class _Announcing:
-    """Records into which somebody else's announcement of a study comes before the first commit."""
-
-    def __init__(self, records: Records, study: str) -> None:
-        self._records, self._study = records, study
-
-    async def commit(self, acts: Sequence[Put | Delete]) -> list[int]:
-        if self._study:
-            await self._records.commit([Put(OUTBOX, self._study, WAITING)])
-            self._study = ""
-        return await self._records.commit(acts)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._records, name)
-
-
-class _Gone:
-    async def provide_all(
-        self, context: Context, made: Sequence[Made], *, act: str, beside: Sequence[Put | Delete]
-    ) -> None:
-        raise StoreUnavailable("gone")
