@@ -189,7 +189,7 @@ PAGES: dict[str, tuple[str, str]] = {
         "On your account page you see which apps act for you, and can stop them.",
         "在账号页面可查看哪些应用代表您访问，并可随时终止。",
     ),
-    "start.apps": ("For makers of apps", "供应用开发者"),
+    "start.apps": ("For apps and other systems", "供应用与其他系统"),
     "start.capabilities": ("What it can do", "服务能力说明"),
     "start.smart": ("How apps sign in", "应用登录配置"),
     "out.title": ("You are signed out", "您已退出登录"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FHIR, OAUTH, DICOMWEB = "/fhir", "/oauth", "/dicomweb"
+FHIR, OAUTH, DICOMWEB, XDS, XCA = "/fhir", "/oauth", "/dicomweb", "/xds", "/xca"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ class Site:
     @property
     def dicomweb(self) -> str:
         return self.root + DICOMWEB
+
+    @property
+    def xds(self) -> str:
+        return self.root + XDS
+
+    @property
+    def xca(self) -> str:
+        return self.root + XCA
 
     @property
     def issuer(self) -> str:

@@ -166,7 +166,13 @@ def test_the_address_itself_tells_a_program_and_a_person_what_is_here(server: Se
     assert (told["fhir"], told["oauth"]) == (f"{server.url}/fhir", f"{server.url}/oauth")
     page = httpx.get(server.url, headers={"Accept": "text/html,*/*;q=0.8"}, follow_redirects=True)
     assert page.url.path == "/oauth/start"
-    assert f"{server.url}/fhir/metadata" in html.fromstring(page.text).xpath("//a/@href")
+    seen = html.fromstring(page.text)
+    assert f"{server.url}/fhir/metadata" in seen.xpath("//a/@href")
+    addresses = seen.xpath("//code/text()")
+    assert {told["fhir"], told["dicomweb"], f"{told['xds']}/registry", f"{told['xca']}/query"} < set(addresses)
+    for each in addresses:
+        if each.startswith((told["xds"], told["xca"])):
+            assert httpx.post(each).headers["content-type"].startswith("application/soap+xml"), each
 
 
 def test_one_token_opens_fhir_and_images(server: Server, granted: dict[str, Any]) -> None:
