@@ -112,7 +112,7 @@ class Following:
             await self.index.replace(context, survivor, stored.reference, _WHY)
         elif is_fed and await self._is_heard(context, resource):
             await self.index.enroll(context, stored.reference)
-        else:
+        elif stored.version == 1 or not await self.index.restore(stored.reference):
             return stored
         found = await self.records.get(collection("Patient"), [stored.id])
         return from_record("Patient", found[0]) if found else stored

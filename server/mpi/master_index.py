@@ -55,6 +55,10 @@ class MasterIndex:
         """What is due, now; gives how many Patients were looked at."""
         return await self._settling.settle()
 
+    async def restore(self, patient: str) -> bool:
+        """A member carries its number and its link again; whether an update had taken them away."""
+        return await self._settling.restore(patient)
+
     async def resolve(self, identifier: Identifier) -> PatientIdentity | None:
         return await self._persons.resolve(identifier)
 

@@ -1,8 +1,9 @@
-"""What follows from a change to a Patient, after the commit that made it: work that no writer waits for.
+"""What follows from a change to a Patient, after the commit that made it.
 
 A member that lost its number or its link to an ordinary update gets them back, for consents follow links; and it loses
-the number of another person, since documents are found by that. One that was deleted leaves its person; and whoever it
-resembles, or states the number of, is proposed. Each piece may be repeated, by another process too.
+the number of another person, since documents are found by that. Writers wait for this alone, and for nothing more: one
+that was deleted leaves its person; and whoever it resembles, or states the number of, is proposed. Each piece may be
+repeated, by another process too.
 """
 
 from __future__ import annotations
@@ -78,6 +79,21 @@ class Settling:
                 await self._records.commit([Delete(DUE, each.id)])
         return len(page.records)
 
+    async def restore(self, patient: str) -> bool:
+        """A member carries its number and its link again; whether anything had been missing."""
+        standing = await self._persons.standing_of(patient)
+        held = (await self._patients.read([patient])).get(patient) if standing is not None else None
+        if standing is None or held is None:
+            return False
+        acts = await self._remarked(standing, held, await self._others_stated(standing, held))
+        if not acts:
+            return False
+        try:
+            await self._patients.repository.commit(acts)
+        except VersionConflict:
+            return False  # written again meanwhile: whoever did that restores it, or the worker
+        return True
+
     async def block_all(self) -> None:
         """Keys for patients written before there were any; once for an archive."""
         if await self._records.get(STATE, [_BLOCKED]):
@@ -118,18 +134,21 @@ class Settling:
         return [*acts, Delete(MEMBERS, patient)]
 
     async def _kept_up(self, standing: Standing, held: Held) -> list[Put | Delete]:
-        number = standing.number_of(held.reference)
-        former = () if number == standing.number else (number,)
         others = await self._others_stated(standing, held)
-        made = marked(held.resource, self._persons.system, standing.number, former=former, gone=others)
-        if not any(is_linked(made, each) for each in standing.patients) and held.reference != standing.patients[0]:
-            made = linked(made, standing.patients[0], SEE_ALSO)
-        acts: list[Put | Delete] = [*await self._patients.acts(CONTEXT, {held.reference: held}, {held.reference: made})]
+        acts = await self._remarked(standing, held, others)
         if is_replaced(held.resource):
             return acts
         found = await self._candidates.candidates(CONTEXT, held.reference, standing.patients)
         proposals = [*self._of_numbers(held, others), *self._likely(held.reference, found)]
         return [*acts, *await new_ones(self._records, proposals)]
+
+    async def _remarked(self, standing: Standing, held: Held, others: Mapping[str, Standing]) -> list[Put | Delete]:
+        number = standing.number_of(held.reference)
+        former = () if number == standing.number else (number,)
+        made = marked(held.resource, self._persons.system, standing.number, former=former, gone=others)
+        if not any(is_linked(made, each) for each in standing.patients) and held.reference != standing.patients[0]:
+            made = linked(made, standing.patients[0], SEE_ALSO)
+        return [*await self._patients.acts(CONTEXT, {held.reference: held}, {held.reference: made})]
 
     async def _others_stated(self, standing: Standing, held: Held) -> dict[str, Standing]:
         """Master numbers on it that are other persons', who exist."""

@@ -309,6 +309,27 @@ def test_over_fhir_a_source_calls_its_patients_by_no_numbers_of_others(region: R
     assert AUTHORITY in _refused(region, check(theirs, master))
 
 
+def test_who_takes_a_persons_link_and_number_away_reads_them_in_the_answer(region: Region) -> None:
+    """Consents follow links: there is no moment after the answer at which they do not."""
+    repository, index = region.node.fhir.repository, region.node.index
+    following = Following(index, repository.records, region.node.source.feed.institutions)
+    for number in "AB":
+        region.tell("A01", f"PID|||{cx(number)}")
+    leading, other = (region.patient(number) for number in "AB")
+    region.archive.run(index.link(CONTEXT, f"Patient/{leading['id']}", f"Patient/{other['id']}"))
+    for sent in (leading, other):
+        bare = {"resourceType": "Patient", "id": sent["id"], "gender": "female"}
+        written = region.archive.run(repository.update(CONTEXT, "Patient", sent["id"], bare)).stored
+        assert b'"link"' not in written.body
+        told = decode(region.archive.run(following.written(CONTEXT, written, is_fed=False)).body)
+        assert told["gender"] == "female"
+        assert SYSTEM in {each["system"] for each in told["identifier"]}
+        linked = [each["other"]["reference"] for each in told.get("link", ())]
+        assert linked == ([] if sent is leading else [f"Patient/{leading['id']}"])
+        again = region.archive.run(repository.update(CONTEXT, "Patient", sent["id"], told)).stored
+        assert region.archive.run(following.written(CONTEXT, again, is_fed=False)) is again
+
+
 def test_whom_a_source_may_not_change_it_does_not_know(region: Region) -> None:
     for number in "AB":
         region.tell("A01", f"PID|||{cx(number)}")
