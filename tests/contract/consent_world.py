@@ -149,6 +149,11 @@ class World:
         got = self.ask(LOCAL_ACTOR, "POST", "/fhir", bundle)
         assert got.status == 200, got.body
 
+    def part(self, name: str) -> None:
+        """The patient is a person of its own again."""
+        index = self.server().services.documents.master
+        self.runner.run(index.unlink(Context(LOCAL_ACTOR, "part"), f"Patient/{name}"))
+
     def close(self) -> None:
         for each in self.servers.values():
             self.runner.run(each.services.close())

@@ -130,10 +130,20 @@ def test_patients_that_are_linked_are_one_person(world: World) -> None:
     link = {"link": [{"other": {"reference": "Patient/kept"}, "type": "replaced-by"}]}
     world.put(patient("merged") | link)
     assert found(world, DR_A, "merged") == set()
-    world.put(patient("merged"))
-    assert found(world, DR_A, "merged") == set(), "the other still says that it replaces this one"
-    world.put(patient("kept"))
+    for each in ("merged", "kept"):
+        world.put(patient(each))
+        assert found(world, DR_A, "merged") == set(), "who is one person the master index says, not a writer"
+    world.part("merged")
     assert found(world, DR_A, "merged") == ALL
+
+
+def test_links_that_the_master_index_knows_nothing_of_are_their_writers(world: World) -> None:
+    agreed(world, "one", deny(TPO))
+    agreed(world, "two")
+    world.put(patient("two") | {"link": [{"other": {"reference": "Patient/one"}, "type": "seealso"}]})
+    assert found(world, DR_A, "two") == set()
+    world.put(patient("two"))
+    assert found(world, DR_A, "two") == ALL
 
 
 def test_a_membership_that_ended_counts_no_more(world: World) -> None:
