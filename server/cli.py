@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 _COMMANDS = (
-    ("serve", "serving:serving", "Serve DICOMweb, FHIR and sign-in until Ctrl-C."),
+    ("serve", "serving:serving", "Serve DICOMweb, FHIR, XDS and sign-in until Ctrl-C."),
     ("import", "upkeep:upkeep", "Bring images and FHIR resources in."),
     ("verify", "upkeep:upkeep", "Compare every file of the archive with its digest."),
     ("reindex", "upkeep:upkeep", "Compute the search keys of FHIR resources anew."),
@@ -83,4 +83,4 @@ main = typer.Typer(
 
 @main.callback()
 def weft() -> None:
-    """Weft keeps a hospital's images and nursing data, and serves them over DICOMweb and FHIR."""
+    """Weft keeps a hospital's images and nursing data, and serves them over DICOMweb, FHIR and XDS."""

@@ -30,7 +30,7 @@ def serve(
     tls_certificate: Certificate = None,
     tls_key: Key = None,
 ) -> None:
-    """Serve DICOMweb, FHIR and sign-in until Ctrl-C.
+    """Serve DICOMweb, FHIR, XDS and sign-in until Ctrl-C.
 
     Or SIGTERM; requests under way are finished.
     """
