@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable
 from urllib.parse import urljoin
 
@@ -11,12 +12,20 @@ from lxml import html
 from tests.e2e.smart.people import PASSWORD, Person
 
 _MOST_REDIRECTS = 10
+_IDLE_SECONDS = 600
+"""Soon after that the server takes whoever does nothing for gone: a quarter of an hour by default."""
 
 
 class Browser:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client = httpx.Client(base_url=url, timeout=30)
+        self._used = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether whoever signed in here may be signed out by now."""
+        return time.monotonic() - self._used > _IDLE_SECONDS
 
     def close(self) -> None:
         self.client.close()
@@ -58,6 +67,7 @@ class Browser:
         return self.send(page, "/second-factor", having='value="app"', code=person.code())
 
     def _follow(self, answer: httpx.Response) -> httpx.Response:
+        self._used = time.monotonic()
         for _ in range(_MOST_REDIRECTS):
             if not answer.is_redirect:
                 return answer

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +45,8 @@ class Stage:
     """Makes a new connection for each request, so that every process answers now and then."""
     browsers: dict[str, Browser] = field(default_factory=dict)
     opened: list[Browser] = field(default_factory=list)
-    tokens: dict[tuple[str, ...], Json] = field(default_factory=dict)
+    tokens: dict[tuple[str, ...], tuple[str, float]] = field(default_factory=dict)
+    """Access tokens, each until when it is shared."""
     secrets: set[str] = field(default_factory=set)
     """Everything that must never stand in a log."""
 
@@ -66,7 +68,7 @@ class Stage:
 
     def browser(self, login: str = "nurse") -> Browser:
         """In which somebody has signed in."""
-        if login not in self.browsers:
+        if login not in self.browsers or self.browsers[login].is_idle:
             self.browsers[login] = self.new_browser(login)
         return self.browsers[login]
 
@@ -159,14 +161,19 @@ class Stage:
     def token(self, scope: str, app: str = "public", login: str = "nurse", patient: str = "anna") -> str:
         """An access token for reading, shared by the tests that ask for the same."""
         key = (scope, app, login, patient)
-        if key not in self.tokens:
-            self.tokens[key] = self.granted(scope, app, login, patient=patient)
-        return str(self.tokens[key]["access_token"])
+        return self._shared(key, lambda: self.granted(scope, app, login, patient=patient))
 
     def service_token(self, app: str = "backend", scope: str = "system/*.cruds") -> str:
-        if (app, scope) not in self.tokens:
-            self.tokens[app, scope] = self.backend(app, scope).json()
-        return str(self.tokens[app, scope]["access_token"])
+        return self._shared((app, scope), lambda: self.backend(app, scope).json())
+
+    def _shared(self, key: tuple[str, ...], make: Callable[[], Json]) -> str:
+        """An access token for half of its life: tests that share one may be many minutes apart."""
+        token, until = self.tokens.get(key, ("", 0.0))
+        if until <= time.monotonic():
+            made = make()
+            token, until = str(made["access_token"]), time.monotonic() + made["expires_in"] / 2
+            self.tokens[key] = token, until
+        return token
 
     def get(self, path: str, token: str = "", **headers: str) -> httpx.Response:
         return self.call("GET", path, token, headers=headers)
