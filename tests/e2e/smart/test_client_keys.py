@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -79,22 +80,24 @@ def test_k03_issuer_and_subject_are_the_client(stage: Stage, changes: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("claim", "value"),
     [
-        {"aud": "https://elsewhere.example/token"},
-        {"aud": None},
-        {"exp": None},
-        {"exp": "soon"},
-        {"exp": int(time.time()) - 60},
-        {"exp": int(time.time()) + 3600},
-        {"jti": None},
-        {"jti": ""},
-        {"jti": 7},
-        {"nbf": int(time.time()) + 900},
+        ("aud", "https://elsewhere.example/token"),
+        ("aud", None),
+        ("exp", None),
+        ("exp", "soon"),
+        ("exp", timedelta(minutes=-1)),
+        ("exp", timedelta(hours=1)),
+        ("jti", None),
+        ("jti", ""),
+        ("jti", 7),
+        ("nbf", timedelta(minutes=15)),
     ],
 )
-def test_k04_every_claim_is_checked(stage: Stage, changes: dict[str, Any]) -> None:
-    assert refused(sent(stage, assertion(ec_key(), claims(stage, **changes))))
+def test_k04_every_claim_is_checked(stage: Stage, claim: str, value: Any) -> None:
+    if isinstance(value, timedelta):  # from now, not from when the tests were collected
+        value = int(time.time() + value.total_seconds())
+    assert refused(sent(stage, assertion(ec_key(), claims(stage, **{claim: value}))))
 
 
 def test_k05_an_assertion_is_good_once(stage: Stage) -> None:
