@@ -13,7 +13,7 @@ from conformance.kit.client import multipart
 from tests.data.instances import instance
 from tests.e2e.smart.apps import assertion
 from tests.e2e.smart.stage import Json, Stage
-from tests.e2e.smart.ward import STUDY
+from tests.e2e.smart.ward import NUMBER, STUDY
 
 ANNA, BERT = STUDY["anna"], STUDY["bert"]
 SCOPE = "launch/patient patient/Patient.rs patient/ImagingStudy.rs patient/Endpoint.rs"
@@ -229,17 +229,18 @@ def test_g_i14_lists_show_only_what_may_be_seen(stage: Stage, token: str) -> Non
 
 
 def test_g_i15_images_are_stored_for_the_context_only(stage: Stage) -> None:
-    writes = stage.token("patient/ImagingStudy.cruds")
+    # Of Carl, whose studies no other test counts: what the bridge makes of one stays a moment longer than the study.
+    writes = stage.token("patient/ImagingStudy.cruds", patient="carl")
     other = instance(1, study=8, patient_id="P2")
     refused = stow(stage, writes, other.data())
     assert refused.status_code in (403, 409), refused.text
     assert stage.get(f"/dicomweb/studies/{other.study}/metadata", stage.service_token()).status_code == 404
-    into = instance(9, study=2, patient_id="P1")
+    into = instance(9, study=2, patient_id=NUMBER["carl"])
     assert stow(stage, writes, into.data()).status_code in (403, 409)
-    mine = instance(1, study=9, patient_id="P1")
+    mine = instance(1, study=9, patient_id=NUMBER["carl"])
     both = stow(stage, writes, mine.data(), instance(2, study=9, patient_id="P2").data())
     assert both.status_code in (202, 409)
-    assert stow(stage, stage.token("patient/ImagingStudy.rs"), mine.data()).status_code == 403
+    assert stow(stage, stage.token("patient/ImagingStudy.rs", patient="carl"), mine.data()).status_code == 403
     gone = stage.call("DELETE", f"/dicomweb/studies/{mine.study}", stage.service_token())
     assert gone.status_code in (200, 204, 404)
 
