@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.fhir import JSON, Fhir, awaited, put
-from tests.e2e.running import Server
+from tests.e2e.fhir import JSON, Fhir, Got, awaited, put
+from tests.e2e.running import Server, eventually
 
 
 def begun(fhir: Fhir, path: str) -> str:
@@ -16,6 +16,13 @@ def begun(fhir: Fhir, path: str) -> str:
     place = got.headers["content-location"]
     assert place.startswith(fhir.base + "/")
     return place.removeprefix(fhir.base)
+
+
+def under_way(fhir: Fhir, path: str) -> list[tuple[str, Got]]:
+    """A new export and what its status tells first; nothing where it has ended by then."""
+    status = begun(fhir, path)
+    told = fhir.ask("GET", status)
+    return [(status, told)] if told.status != 200 else []
 
 
 def lines(fhir: Fhir, url: str) -> list[dict[str, Any]]:
@@ -29,8 +36,7 @@ def test_an_export_is_begun_followed_read_and_removed(server: Server) -> None:
     for number in range(5):
         put(fhir, {"resourceType": "Patient", "id": f"export-{number}", "active": True})
     put(fhir, {"resourceType": "Basic", "id": "export-not", "code": {"text": "not asked for"}})
-    status = begun(fhir, "/$export?_type=Patient")
-    first = fhir.ask("GET", status)
+    [(status, first)] = eventually(lambda: under_way(fhir, "/$export?_type=Patient"))
     assert first.status == 202
     assert int(first.headers["retry-after"]) > 0
     manifest = awaited(lambda: fhir.ask("GET", status), 200).json
