@@ -26,7 +26,7 @@ class Sender:
         self.round_number = round_number
         self.acknowledged: dict[str, bytes] = {}
 
-    def run(self, begun: threading.Event) -> None:
+    def run(self, answered: threading.Semaphore) -> None:
         for batch in range(100_000):
             files = {each.instance: each.data() for each in self._batch(batch)}
             try:
@@ -36,7 +36,7 @@ class Sender:
                 return
             assert answer.status in (200, 202), answer.status
             self.acknowledged |= {uid: files[uid] for uid in done}
-            begun.set()
+            answered.release()
 
     def _batch(self, batch: int) -> list[Sample]:
         """Studies of two requests each; clients share a study now and then, so that rows are fought over."""
@@ -66,10 +66,11 @@ def test_kill_at_random_moments_loses_nothing_acknowledged(new_place: Callable[[
 
 def _store_until_killed(server: Server, round_number: int, seconds: float) -> dict[str, bytes]:
     senders = [Sender(server, number, round_number) for number in range(CLIENTS)]
-    begun = threading.Event()
+    answered = threading.Semaphore(0)
     with ThreadPoolExecutor(CLIENTS) as pool:
-        running = [pool.submit(sender.run, begun) for sender in senders]
-        begun.wait(30)
+        running = [pool.submit(sender.run, answered) for sender in senders]
+        for _ in range(CLIENTS):  # so that a slow machine has something to lose as well
+            answered.acquire(timeout=30)
         threading.Event().wait(seconds)
         server.kill()
         for each in running:
