@@ -104,7 +104,8 @@ def test_whoever_is_slow_or_silent_is_let_go() -> None:
             for piece in (b"", START + b"unfinished"):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(piece)
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                with suppress(ConnectionResetError):  # let go before it had written
+                    assert await asyncio.wait_for(reader.read(), 30) == b""
                 await close(writer)
 
     asyncio.run(work())
