@@ -11,6 +11,7 @@ import pytest
 from server.kernel.offload import Offload
 from storage.sqlite.records import SqliteRecords
 from tests.server.audit.trails import Desk
+from tests.unhurried import UnhurriedLoop
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     threads = Offload(io_threads=4, cpu_threads=1)
     records = SqliteRecords(tmp_path / "records.sqlite", threads)
     (tmp_path / "journal").mkdir()
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=UnhurriedLoop) as runner:
         yield Desk(records, threads, tmp_path, runner)
         runner.run(records.close())
     threads.close()

@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from server.kernel.supervision import Pace, supervised
+from tests.unhurried import UnhurriedLoop
 
 QUICK = Pace(pause=0, longest=0, ending=0.01)
 
@@ -53,7 +54,8 @@ def test_the_pauses_grow_to_the_longest(caplog: pytest.LogCaptureFixture) -> Non
         async with supervised({"worker": failing}, Pace(pause=0.001, longest=0.003)):
             await asyncio.wait_for(enough.wait(), 5)
 
-    asyncio.run(body())
+    with asyncio.Runner(loop_factory=UnhurriedLoop) as runner:
+        runner.run(body())
     said = [each.getMessage().removeprefix("worker failed, and goes on in ") for each in caplog.records]
     assert said[:4] == ["0.001 s", "0.002 s", "0.003 s", "0.003 s"]
 
