@@ -29,7 +29,7 @@ async def announced(clinical: Clinical) -> list[str]:
 
 
 async def until_there(clinical: Clinical, reference: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             with suppress(Problem):
                 await clinical.get(reference)
@@ -40,6 +40,9 @@ async def until_there(clinical: Clinical, reference: str) -> None:
 def test_a_study_appears_within_a_second(tmp_path: Path) -> None:
     async def body(clinical: Clinical) -> None:
         running = asyncio.create_task(clinical.worker.run())
+        # The first one waits for the definitions to be read as well.
+        await clinical.store.store(CONTEXT, incoming([image(1, study="1.2.4")]))
+        await until_there(clinical, f"ImagingStudy/{resource_id('1.2.4')}")
         began = monotonic()
         await clinical.store.store(CONTEXT, incoming([image(1)]))
         await until_there(clinical, STUDY)
