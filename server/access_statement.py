@@ -70,8 +70,9 @@ of the data, and data by instance, relation or author. Of nested ones, and of se
 with an element that is not understood denies all. What changes acts on the next request.
 
 A read that is refused is 403, or 404 where its existence would tell something; a list leaves out and counts what is
-shown; a resource shown in part is labelled REDACTED and SUBSETTED and cannot be written back. Of a study with a barred
-part a retrieval of the whole is refused, and its visible parts are not. Where no consent speaks, one of these does
+shown; a resource shown in part is labelled REDACTED and SUBSETTED and cannot be written back. So are a List and a
+DocumentReference that name a document or list which a role, a label or a scope hides. Of a study with a barred part a
+retrieval of the whole is refused, and its visible parts are not. Where no consent speaks, one of these does
 (`WEFT_CONSENT_POLICY`):"""
 
 _POLICIES = {

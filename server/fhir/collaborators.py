@@ -41,7 +41,7 @@ class Searcher(Protocol):
 
 
 class Redaction(Protocol):
-    """Takes out of what is shown what consents of some patients hold back."""
+    """Takes out of what is shown what the reader may not see of what it leads to."""
 
     async def shown(self, context: Context, page: Sequence[Stored]) -> Sequence[Stored]:
         """The page as this actor may see it; the same where nothing is held back."""

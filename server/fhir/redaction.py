@@ -1,17 +1,19 @@
-"""Resources as somebody may see them who sees some of a patient's data and not all (REDACT of our consent table).
+"""Resources as somebody may see them who sees some of what they lead to and not all (REDACT of our consent table).
 
 What a visible resource holds of hidden ones is taken out: contained resources, references with whatever they display
 (also by URL, or by identifier alone), elements with an inline label of their own (Security Label DS4P). The narrative
 may tell of any of it and goes too. What is left says so: REDACTED among its labels, SUBSETTED among its tags.
 
 Only resources of patients whose consents make such a difference are looked into, those of nobody (a Provenance tells of
-whatever it names), and studies with a series that is barred, a page of them with one question for each type they refer
-to; everybody else's are passed on as the stored bytes they are. What is taken out does not find a resource either.
+whatever it names), studies with a series that is barred, and documents and lists that name others, from which whatever
+the reader has no right to is gone (`server.fhir.listed`): a page of them with one question for each type they refer to.
+Everybody else's are passed on as the stored bytes they are. What is taken out does not find a resource either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +22,7 @@ from server.access.consent.predicate import negated
 from server.fhir.collaborators import Keys
 from server.fhir.held_back import barred_series, hidden_among, references_of, study_of, tells_of_series, without
 from server.fhir.json_form import Resource, decode, encode, reread
+from server.fhir.listed import LISTED, Rights, naming, visible
 from server.fhir.naming import Names, addressed, hidden_identifiers, identified
 from server.fhir.stored import Stored, collection, from_record
 from server.fhir.taken_out import elements, left_of, marked, recounted
@@ -42,10 +45,6 @@ class Consents(Protocol):
     async def redacted_patients(self, context: Context) -> frozenset[str] | None: ...
 
 
-class Rights(Protocol):
-    async def constrain(self, context: Context, interaction: str, resource_type: str) -> Predicate: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Hidden:
     """What a page must not show, found before it is worked on."""
@@ -59,7 +58,7 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsentRedaction:
+class RightsRedaction:
     """Asked with each page that leaves, and before each change of what stands."""
 
     records: Records
@@ -76,21 +75,25 @@ class ConsentRedaction:
             return page
         series = await self._barred([each.id for each in page if each.type == _STUDY], context)
         places = await self._places(context, page, {study_of(each) for each in series})
+        named = await naming(self.records, self.rights, context, page)
+        places |= named.places
         if not places:
             return page
         made = list(page)
-        for n, stored in zip(places, await self._redacted(context, [page[n] for n in places], series), strict=True):
-            made[n] = stored
+        for is_listed, seen in (False, {}), (True, named.seen):
+            some = sorted(n for n in places if (page[n].type in LISTED) is is_listed)
+            redacted = await self._redacted(context, [page[n] for n in some], series, seen)
+            for n, stored in zip(some, redacted, strict=True):
+                made[n] = stored
         return made
 
     async def searched(self, context: Context, resource_type: str, predicate: Predicate) -> Predicate:
         """A search as it holds of what the actor is shown."""
         if SERVER in context.actor.roles:
             return predicate
-        named = references_of(predicate)
-        if named and await self._differs(context):
-            predicates = {each: await self.consents.predicate(context, each, "read") for each in named}
-            predicate = without(predicate, await hidden_among(self.records, named, predicates))
+        if named := references_of(predicate):
+            seen = await self._seen(context, resource_type, named)
+            predicate = without(predicate, await hidden_among(self.records, named, seen))
         if resource_type == _STUDY and tells_of_series(predicate):
             predicate = await self._of_shown_series(context, predicate)
         return predicate
@@ -113,12 +116,12 @@ class ConsentRedaction:
                 return None
         return (await self.shown(context, (stored,)))[0]
 
-    async def _places(self, context: Context, page: Sequence[Stored], studies: set[str]) -> list[int]:
-        """Which of a page are to be looked into."""
+    async def _places(self, context: Context, page: Sequence[Stored], studies: set[str]) -> set[int]:
+        """Which of a page are to be looked into for what consents and labels of series hide."""
         patients = await self.consents.redacted_patients(context)
         nobodys = {each.type for each in page if not each.patients and class_of(each.type) not in _PUBLIC}
         if not studies and not nobodys and patients is not None and not patients:
-            return []
+            return set()
         if nobodys and not await self._differs(context):
             nobodys.clear()
 
@@ -127,7 +130,7 @@ class ConsentRedaction:
                 return True
             return (each.type in nobodys and not each.patients) or (each.type == _STUDY and each.id in studies)
 
-        return [n for n, each in enumerate(page) if each.body and is_looked_into(each)]
+        return {n for n, each in enumerate(page) if each.body and is_looked_into(each)}
 
     async def _differs(self, context: Context) -> bool:
         """Whether consents hold back anything at all from this actor."""
@@ -135,6 +138,15 @@ class ConsentRedaction:
         if patients is None or patients:
             return True
         return await self.consents.predicate(context, "Patient", "read") != EVERYTHING
+
+    async def _seen(self, context: Context, resource_type: str, named: Collection[str]) -> defaultdict[str, Predicate]:
+        """What may be seen of types that a search within another one names."""
+        found: defaultdict[str, Predicate] = defaultdict(lambda: EVERYTHING)
+        if await self._differs(context):
+            found |= {each: await self.consents.predicate(context, each, "read") for each in named}
+        if resource_type in LISTED and not LISTED.isdisjoint(named):
+            found |= await visible(self.rights, context)
+        return found
 
     async def _barred(self, studies: Sequence[str], context: Context) -> frozenset[str]:
         """`id/uid` of the barred series of these ImagingStudies."""
@@ -154,10 +166,15 @@ class ConsentRedaction:
         told = {each.id for each in shown if matches(predicate, self.keys(reread(each.body), each.last_updated))}
         return All((predicate, negated(OneOf("_id", tuple(each for each in found if each not in told)))))
 
-    async def _redacted(self, context: Context, page: Sequence[Stored], series: frozenset[str]) -> list[Stored]:
+    async def _redacted(
+        self, context: Context, page: Sequence[Stored], series: frozenset[str], seen: Mapping[str, Predicate]
+    ) -> list[Stored]:
+        """`seen`: what may be seen of some types, beside what consents leave of all."""
+        if not page:
+            return []
         is_short = len(page) <= _FEW
         resources = _decoded(page) if is_short else await self.offload.cpu(_decoded, page)
-        hidden = await self._hidden(context, page, resources, series)
+        hidden = await self._hidden(context, page, resources, series, seen)
         made = (
             self._made(page, resources, hidden)
             if is_short
@@ -171,7 +188,12 @@ class ConsentRedaction:
         return [self._one(*each, hidden) for each in zip(page, resources, strict=True)]
 
     async def _hidden(
-        self, context: Context, page: Sequence[Stored], resources: Sequence[Resource], series: frozenset[str]
+        self,
+        context: Context,
+        page: Sequence[Stored],
+        resources: Sequence[Resource],
+        series: frozenset[str],
+        seen: Mapping[str, Predicate],
     ) -> Hidden:
         named: dict[str, set[str]] = {}
         tokens: dict[str, set[str]] = {}
@@ -187,8 +209,10 @@ class ConsentRedaction:
             types |= {str(each.get("resourceType")) for each in resource.get("contained", ())} | {stored.type}
         asked = types | named.keys() | tokens.keys()
         predicates = {each: await self.consents.predicate(context, each, "read") for each in asked}
-        references = await hidden_among(self.records, named, predicates)
-        return Hidden(references, predicates, await hidden_identifiers(self.records, tokens, predicates), series)
+        # Rights include what consents leave; what is contained is as open as what contains it, so these are for names.
+        met = {**predicates, **seen}
+        references = await hidden_among(self.records, named, met)
+        return Hidden(references, predicates, await hidden_identifiers(self.records, tokens, met), series)
 
     def _one(self, stored: Stored, resource: Resource, hidden: Hidden) -> Stored:
         contained = [each for each in resource.get("contained", ()) if self._is_hidden_within(resource, each, hidden)]

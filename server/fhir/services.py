@@ -29,7 +29,7 @@ from server.fhir.operations.terminology import TerminologyOperations
 from server.fhir.operations.terminology_rows import TerminologyRows
 from server.fhir.operations.validate import ValidateOperation
 from server.fhir.patch.bundled import read_patch
-from server.fhir.redaction import ConsentRedaction
+from server.fhir.redaction import RightsRedaction
 from server.fhir.reports import ReportRules
 from server.fhir.repository import Repository
 from server.fhir.rules import RuleSet
@@ -114,7 +114,7 @@ async def open_fhir(
     reading = _reading(knowledge, clock, options)
     access.is_keyed = await has_access_keys(records)
     access.criteria = GranularCriteria(lambda: parameters.registry, reading)
-    redaction = ConsentRedaction(
+    redaction = RightsRedaction(
         records, access.consents, access, offload, parameters.keys, Bases.of(options.bases).local
     )
     searcher = Searcher(
