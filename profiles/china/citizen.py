@@ -71,12 +71,6 @@ def parse(text: str, *, today: date) -> CitizenNumber | None:
     return CitizenNumber(number, _holder(number), birth_date, int(number[16]) % 2 == 1)
 
 
-def are_same(one: str, other: str, *, today: date) -> bool:
-    """Whether two texts are one number, whichever form each has."""
-    first, second = parse(one, today=today), parse(other, today=today)
-    return first is not None and second is not None and first.full == second.full
-
-
 def _holder(number: str) -> Holder:
     if number[0] == "9":
         return Holder.FOREIGNER

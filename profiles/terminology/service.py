@@ -114,21 +114,10 @@ class Terminology:
         concept = held.find(code) if isinstance(held, CodeSystem) else None
         return concept.display if concept else None
 
-    def holds_value_set(self, canonical: str) -> bool:
-        return self._memory.catalogue.value_set(canonical) is not None
-
-    def holds_code_system(self, canonical: str) -> bool:
-        return self._memory.catalogue.code_system(*split(canonical)) is not None
-
     def is_case_sensitive(self, system: str) -> bool:
         """Whether codes of a system are known to differ by case."""
         held = self._memory.catalogue.code_system(system)
         return held is not None and held.is_case_sensitive
-
-    def implied_system(self, value_set: str) -> str | None:
-        """The one code system of a value set, which its codes have where an element cannot say it."""
-        extent = self._extent(value_set)
-        return next(iter(extent.parts)) if len(extent.parts) == 1 and extent.rest == NOTHING else None
 
     def system_of(self, value_set: str, code: str) -> str | None:
         """The code system from which a value set has a code, where it is one."""

@@ -46,12 +46,6 @@ class Published:
     def concept_maps(self) -> Iterator[Resource]:
         return map(_decoded, self._concept_maps.values())
 
-    def value_set_urls(self) -> tuple[str, ...]:
-        return tuple(self._value_sets)
-
-    def code_system_urls(self) -> tuple[str, ...]:
-        return (*self._code_systems, *self._code_systems_v2, *self._code_systems_v3)
-
     def _systems_beside(self, url: str) -> dict[str, msgspec.Raw]:
         """The table that would hold a code system: most processes never need those of v2 and v3."""
         if url.startswith(_V2):

@@ -15,7 +15,6 @@ from server.audit.codes import (
     APPLICATION_ACTIVITY,
     CONSENT_DECISION,
     EMERGENCY_OVERRIDE_STARTED,
-    EMERGENCY_OVERRIDE_STOPPED,
     LOGIN,
     LOGOUT,
     NODE_AUTHENTICATION,
@@ -118,11 +117,6 @@ def break_glass_refused(at: int, who: Who, reason: str, patient: str = "") -> Ev
     text = "not permitted by consent"
     entities = (_reason(reason),)
     return _made(at, who, SECURITY_ALERT, EMERGENCY_OVERRIDE_STARTED, entities, outcome=4, text=text, patient=patient)
-
-
-def break_glass_ended(at: int, who: Who, cause: str, patient: str = "") -> Event:
-    """`cause`: `asked`, `time-out`, `administrator`."""
-    return _made(at, who, SECURITY_ALERT, EMERGENCY_OVERRIDE_STOPPED, text=cause, patient=patient)
 
 
 def consent_not_understood(at: int, consent: str, patient: str, flaw: str) -> Event:

@@ -135,9 +135,6 @@ class SmartStore:
         """Acts that fail with `VersionConflict` where the login is taken."""
         return (self.put(user, 0), Put(_LOGIN, user.login.casefold(), user.id.encode(), expected=0))
 
-    def drop_user(self, user: User) -> tuple[Delete, ...]:
-        return (self.delete(User, user.id), Delete(_LOGIN, user.login.casefold()))
-
     async def commit(self, *acts: Put | Delete) -> None:
         """All or none; `VersionConflict` where an expectation fails."""
         await self.records.commit(acts)

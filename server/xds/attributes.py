@@ -27,8 +27,8 @@ MOST_VALUE, MOST_TEXT, MOST_UNIQUE_ID, MOST_URI = 256, 1024, 128, 4096
 """Characters: LongName of a value, FreeFormText of a title, a document's uniqueId and its URI, which may be split."""
 
 
-def document_faults(entry: DocumentEntry, codes: CodeSets, *, is_from_source: bool) -> Iterator[str]:
-    yield from _missing(_document_needs(entry, is_from_source))
+def document_faults(entry: DocumentEntry, codes: CodeSets) -> Iterator[str]:
+    yield from _missing(_document_needs(entry))
     yield from _common(entry)
     yield from _document_forms(entry)
     yield from _document_codes(entry, codes)
@@ -37,7 +37,7 @@ def document_faults(entry: DocumentEntry, codes: CodeSets, *, is_from_source: bo
         yield "limited metadata are not registered here"
 
 
-def _document_needs(entry: DocumentEntry, is_from_source: bool) -> Iterator[tuple[str, object]]:
+def _document_needs(entry: DocumentEntry) -> Iterator[tuple[str, object]]:
     yield "uniqueId", entry.unique_id
     yield "patientId", entry.patient_id
     yield "mimeType", entry.mime_type
@@ -49,11 +49,9 @@ def _document_needs(entry: DocumentEntry, is_from_source: bool) -> Iterator[tupl
     yield "confidentialityCode", entry.confidentiality_codes
     yield "languageCode", entry.language_code
     yield "sourcePatientId", entry.source_patient_id
+    yield "repositoryUniqueId", entry.repository_unique_id
     if not entry.is_on_demand:
         yield "creationTime", entry.creation_time
-    if not is_from_source:
-        yield "repositoryUniqueId", entry.repository_unique_id
-    if not is_from_source and not entry.is_on_demand:
         yield "hash", entry.hash
         yield "size", "" if entry.size is None else "given"
 

@@ -54,12 +54,6 @@ def is_mime_type(text: str) -> bool:
     return _MIME.fullmatch(text) is not None
 
 
-def is_document_unique_id(text: str) -> bool:
-    """An OID, or `<OID>^<extension of at most 16>`; other forms are met too, such as a URN or a UUID."""
-    root, caret, extension = text.partition("^")
-    return is_oid(root) and (not caret or 0 < len(extension) <= 16)
-
-
 def escape(text: str) -> str:
     """For a component of an HL7 v2 text."""
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)

@@ -8,7 +8,7 @@ no more than of a number nobody has.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 
 from server.kernel.context import Context
@@ -19,15 +19,13 @@ from server.xds.datatypes import Cx
 from server.xds.ebxml_reading import AdhocQuery
 from server.xds.ebxml_writing import write_reference
 from server.xds.errors import ErrorCode, RegistryError, refused
-from server.xds.keys import ASSOCIATION, DOCUMENT, bare, urn
+from server.xds.keys import ASSOCIATION, bare, urn
 from server.xds.lookup import Found, Lookup
 from server.xds.merged_patients import surviving, with_patient
-from server.xds.metadata import DocumentEntry
 from server.xds.query_reading import read_query
 from server.xds.stored import Shelf, batches
 from server.xds.stored_queries import (
     MULTIPLE_PATIENTS,
-    FindDocuments,
     FindQuery,
     GetAssociations,
     GetQuery,
@@ -85,15 +83,6 @@ class Queries:
             hits, is_single=isinstance(asked, GetQuery) and not isinstance(asked, GetAssociations)
         )
         return QueryAnswer(await self._bodies(hits.found, persons))
-
-    async def find_documents(self, context: Context, query: FindDocuments) -> list[DocumentEntry]:
-        """The entries themselves."""
-        hits = await self._hits(context, query)
-        self._check_limit(hits.found)
-        numbers = await self._numbers(DOCUMENT, hits.found.documents, await self._persons(hits))
-        stored = await self.shelf.documents(hits.found.documents)
-        entries = [each.object for each in stored.values()]
-        return [replace(each, patient_id=numbers.get(bare(each.id), each.patient_id)) for each in entries]
 
     def _references(self, found: Found) -> list[bytes]:
         start, end = write_reference(urn("|"), self.community.home).split(b"|")

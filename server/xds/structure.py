@@ -21,21 +21,11 @@ _UPDATES = (v.UPDATE_AVAILABILITY, v.SUBMIT_ASSOCIATION)
 MOST_ERRORS = 500
 """Told of one message."""
 
-_AT_SOURCE = {
-    ErrorCode.REGISTRY_METADATA: ErrorCode.REPOSITORY_METADATA,
-    ErrorCode.DUPLICATE_IN_MESSAGE: ErrorCode.DUPLICATE_IN_REPOSITORY_MESSAGE,
-}
 
-
-def check_structure(
-    submission: Submission, *, is_from_source: bool = False, act: str = "ITI-42", codes: CodeSets = OPEN
-) -> list[RegistryError]:
-    """Everything wrong with it, warnings last.
-
-    `is_from_source`: a repository asks before it has added hash, size and its own id (ITI-41).
-    """
+def check_structure(submission: Submission, *, act: str = "ITI-42", codes: CodeSets = OPEN) -> list[RegistryError]:
+    """Everything wrong with it, warnings last."""
     errors = [
-        *_attributes(submission, codes, is_from_source=is_from_source, act=act),
+        *_attributes(submission, codes, act=act),
         *_one_set(submission),
         *_identities(submission),
         *_one_patient(submission),
@@ -44,8 +34,6 @@ def check_structure(
     ]
     if act != "ITI-57":
         errors += _memberships(submission)
-    if is_from_source:
-        errors = [_found_at_source(each) for each in errors]
     return [*errors[:MOST_ERRORS], *_unsaved(submission)]
 
 
@@ -53,15 +41,10 @@ def _wrong(text: str, location: str, code: ErrorCode = ErrorCode.REGISTRY_METADA
     return RegistryError(code, text, location)
 
 
-def _found_at_source(error: RegistryError) -> RegistryError:
-    code = _AT_SOURCE.get(ErrorCode(error.code), error.code)
-    return RegistryError(code, error.context, error.location)
-
-
-def _attributes(submission: Submission, codes: CodeSets, *, is_from_source: bool, act: str) -> Iterator[RegistryError]:
+def _attributes(submission: Submission, codes: CodeSets, *, act: str) -> Iterator[RegistryError]:
     types = (v.HAS_MEMBER, *_RELATIONS, *(_UPDATES if act == "ITI-57" else ()))
     for document in submission.documents:
-        yield from _told("DocumentEntry", document.id, document_faults(document, codes, is_from_source=is_from_source))
+        yield from _told("DocumentEntry", document.id, document_faults(document, codes))
     for each in submission.submission_sets:
         yield from _told("SubmissionSet", each.id, submission_set_faults(each, codes))
     for folder in submission.folders:

@@ -55,6 +55,7 @@ from server.xds.vocabulary import ACCESSION, STUDY_INSTANCE
 from storage.ports import Records
 from storage.query import EVERYTHING
 from tests.contract.imaging_world import BASE, ImagingWorld
+from tests.contract.query_slots import found_documents
 from tests.data.soap_messages import Answered, post
 
 COMMUNITY = Community("1.2.156.1", "1.2.156.1.4")
@@ -151,7 +152,7 @@ class ManifestWorld(ImagingWorld):
         asked = FindDocuments(
             patients=tuple(dict.fromkeys(numbers)), statuses=tuple(statuses), coded=Coded(references=((reference,),))
         )
-        return await self.queries.find_documents(who, asked) if numbers else []
+        return await found_documents(self.queries, who, asked) if numbers else []
 
     async def manifest(self, entry: DocumentEntry, who: Context = CONTEXT) -> Manifest:
         """The document of an entry, fetched by its ids (ITI-43)."""

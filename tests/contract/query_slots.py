@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
+from server.kernel.context import Context
 from server.xds import vocabulary as v
-from server.xds.metadata import Slot
+from server.xds.ebxml_reading import AdhocQuery, read_object
+from server.xds.metadata import DocumentEntry, Slot
+from server.xds.queries import Queries
 from server.xds.stored_queries import (
     Coded,
     FindDocuments,
@@ -43,6 +47,18 @@ def slots_of(id_: QueryId, query: StoredQuery, style: random.Random) -> tuple[Sl
         found.append(Slot("$Unheard", ("(whatever",)))
     places = {slot.name: style.random() for slot in found}
     return tuple(sorted(found, key=lambda slot: places[slot.name]))
+
+
+async def found_documents(queries: Queries, context: Context, query: FindDocuments) -> list[DocumentEntry]:
+    """The entries of answers to FindDocuments, or to the one by reference id, for each of the patients."""
+    id_ = QueryId.FIND_DOCUMENTS_BY_REFERENCE_ID if query.coded.references else QueryId.FIND_DOCUMENTS
+    found: dict[str, DocumentEntry] = {}
+    for patient in query.patients:
+        slots = tuple(_Writer(random.Random(0)).query(replace(query, patients=(patient,))))
+        answer = await queries.answer(context, AdhocQuery(id_, slots, "LeafClass"))
+        entries = [each for each in map(read_object, answer.objects) if isinstance(each, DocumentEntry)]
+        found |= {each.id: each for each in entries}
+    return list(found.values())
 
 
 class _Writer:

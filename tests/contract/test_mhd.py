@@ -22,6 +22,7 @@ from storage.ports import Delete
 from tests.contract.conftest import opened_archive
 from tests.contract.mhd_world import MhdWorld, open_world
 from tests.contract.provided_bundles import TEXT, bundle, concept, here, issues, oid, reference, registered
+from tests.contract.query_slots import found_documents
 from tests.contract.registering_world import BASE, COMMUNITY, CONTEXT
 from tests.data.xds_objects import document, submission
 from tests.server.fhir_rest.served import XML
@@ -37,9 +38,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_one_document_is_the_same_over_xds_and_fhir(world: MhdWorld) -> None:
     patient = world.patient()
     entry = registered(world, patient, confidentiality_codes=(Code("R", "2.16.840.1.113883.5.25", "restricted"),))
-    [found] = world.run(
-        world.queries.find_documents(CONTEXT, FindDocuments(patients=(world.number(patient),), statuses=("Approved",)))
-    )
+    asked = FindDocuments(patients=(world.number(patient),), statuses=("Approved",))
+    [found] = world.run(found_documents(world.queries, CONTEXT, asked))
     [shown] = world.resources(f"/DocumentReference?patient={patient['id']}&status=current")
     url = shown["content"][0]["attachment"]["url"]
     expected = document_reference(found, f"Patient/{patient['id']}", url)

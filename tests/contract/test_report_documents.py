@@ -19,6 +19,7 @@ from storage.ports import Delete
 from storage.query import EVERYTHING
 from tests.contract.conftest import opened_archive
 from tests.contract.mhd_world import MhdWorld, open_world
+from tests.contract.query_slots import found_documents
 from tests.contract.registering_world import BASE, COMMUNITY, CONTEXT, association
 from tests.data.xds_objects import document, submission
 
@@ -61,7 +62,7 @@ def report(patient: Any, **more: Any) -> dict[str, Any]:
 
 def documents(world: MhdWorld, patient: Any, *statuses: str, **coded: Any) -> list[DocumentEntry]:
     asked = FindDocuments(patients=(world.number(patient),), statuses=statuses, coded=Coded(**coded))
-    found: list[DocumentEntry] = world.run(world.queries.find_documents(CONTEXT, asked))
+    found: list[DocumentEntry] = world.run(found_documents(world.queries, CONTEXT, asked))
     return found
 
 

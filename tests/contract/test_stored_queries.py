@@ -51,7 +51,7 @@ from storage.ports import Put
 from storage.query import All, Equals, Key, Not, OneOf, Predicate
 from tests.contract import registry_world as w
 from tests.contract.conftest import Archive, opened_archive
-from tests.contract.query_slots import slots_of
+from tests.contract.query_slots import found_documents, slots_of
 from tests.contract.registry_reference import Reference
 
 HIDDEN_STUDY, UNKNOWN_STUDY = "1.2.840.1", "1.2.840.2"
@@ -386,7 +386,7 @@ def test_the_trail_tells_whose_documents_were_asked_for(registry: Registry) -> N
 
 def test_entries_are_found_as_values_with_the_number_that_survives(registry: Registry) -> None:
     query = FindDocuments(patients=(w.NUMBERS[2],), statuses=("Approved", "Deprecated"), kinds=("stable", "on-demand"))
-    found = registry.archive.run(registry.queries.find_documents(ANYBODY, query))
+    found = registry.archive.run(found_documents(registry.queries, ANYBODY, query))
 
     reference = registry.reference(ANYBODY)
     assert {each.id: each for each in found} == {each: reference.by_id[each] for each in reference.answer(query)}

@@ -84,21 +84,6 @@ def can_decode(uid: str, description: PixelDescription) -> bool:
     return uid in _OWN
 
 
-def decode_frame(
-    codestream: bytes,
-    description: PixelDescription,
-    transfer_syntax_uid: str,
-    *,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    bit_offset: int = 0,
-    threads: int = 1,
-) -> NDArray[Any]:
-    """The samples of one frame; see `decode`."""
-    return decode(
-        codestream, description, transfer_syntax_uid, max_pixels=max_pixels, bit_offset=bit_offset, threads=threads
-    ).samples
-
-
 def decode(
     codestream: bytes,
     description: PixelDescription,

@@ -7,7 +7,7 @@ that belongs to the image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from server.dicom.instance import DicomJson
 from server.dicom.pixels import codecs, native
 from server.dicom.pixels.codecs import DEFAULT_MAX_PIXELS, Frame
 from server.dicom.pixels.description import PixelDescription
@@ -43,23 +42,6 @@ _PERCENTILE_MODALITIES = frozenset({"CR", "DX", "MG", "MR", "PX", "IO", "RG"})
 _PERCENTILES = (0.5, 99.5)
 
 
-def render_frame(
-    frame: Frame | NDArray[Any],
-    dataset: DicomJson,
-    options: RenderOptions,
-    *,
-    transfer_syntax_uid: str = "",
-    bulk: Mapping[str, bytes] | None = None,
-) -> bytes:
-    """One decoded frame in the media type asked for.
-
-    Bulk values that are missing are a `Problem`; `Presentation.of` tells beforehand which are needed.
-    """
-    wants_profile = options.iccprofile is not IccProfile.NO
-    presentation = Presentation.of(dataset, transfer_syntax_uid, options.frame_number, bulk=bulk, profile=wants_profile)
-    return render(frame, presentation, options)
-
-
 def render_stored(
     stored: bytes,
     presentation: Presentation,
@@ -69,7 +51,7 @@ def render_stored(
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> bytes:
     """One frame from its stored bytes to the media type asked for: decoding and rendering in one go."""
-    return encode_picture(_stored_picture(stored, presentation, options, bit_offset, max_pixels), presentation, options)
+    return _encoded(_stored_picture(stored, presentation, options, bit_offset, max_pixels), presentation, options)
 
 
 def render_animation(
@@ -86,20 +68,7 @@ def render_animation(
     return encoders.encode_animation(pictures, presentation.frame_time)
 
 
-def render(frame: Frame | NDArray[Any], presentation: Presentation, options: RenderOptions) -> bytes:
-    """One decoded frame; see `render_frame`."""
-    return encode_picture(picture_of(frame, presentation, options), presentation, options)
-
-
-def picture_of(frame: Frame | NDArray[Any], presentation: Presentation, options: RenderOptions) -> NDArray[Any]:
-    """The frame as 8-bit grey or RGB, complete but for encoding."""
-    if not isinstance(frame, Frame):
-        frame = Frame(frame, _decoded_photometric(presentation.description))
-    _check(presentation, options)
-    return _finished(_shown(frame, presentation, options), presentation, options, None)
-
-
-def encode_picture(picture: NDArray[Any], presentation: Presentation, options: RenderOptions) -> bytes:
+def _encoded(picture: NDArray[Any], presentation: Presentation, options: RenderOptions) -> bytes:
     if options.iccprofile is IccProfile.NO or picture.ndim == 2:
         return encoders.encode(picture, options.media_type, quality=options.quality)
     picture, profile = _profiled(picture, presentation.icc, options.iccprofile)
@@ -227,11 +196,6 @@ def _whole_words(raw: bytes, description: PixelDescription) -> NDArray[Any]:
     """Samples with the bits outside Bits Stored still in them."""
     bare = replace(description, signed=False, stored=description.allocated, high_bit=description.allocated - 1)
     return native.decode(raw, bare, "1.2.840.10008.1.2.1")
-
-
-def _decoded_photometric(description: PixelDescription) -> str:
-    declared = description.photometric
-    return {"YBR_FULL_422": "YBR_FULL", "YBR_RCT": "RGB", "YBR_ICT": "RGB"}.get(declared, declared)
 
 
 def _profiled(picture: NDArray[Any], icc: bytes, wanted: IccProfile) -> tuple[NDArray[Any], bytes]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from server.fhir.index.routes import Route
 
-COMMON_STRINGS = frozenset({"_text", "_content"})
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -73,7 +73,17 @@ def grey(rows: int, columns: int, **more: dict[str, Any]) -> dict[str, Any]:
 
 def shown(dataset: dict[str, Any], samples: NDArray[Any], **options: Any) -> NDArray[Any]:
     presentation = Presentation.of(dataset, ts.EXPLICIT_LITTLE, options.get("frame_number", 1))
-    return pipeline.picture_of(samples, presentation, RenderOptions(**options))
+    return picture(samples, presentation, **options)
+
+
+def picture(samples: NDArray[Any], presentation: Presentation, **options: Any) -> NDArray[Any]:
+    """As it comes out of a PNG, which changes nothing."""
+    coded = pipeline.render_stored(stored(samples), presentation, RenderOptions(media_type="image/png", **options))
+    return np.asarray(Image.open(BytesIO(coded)))
+
+
+def stored(samples: NDArray[Any]) -> bytes:
+    return samples.astype(samples.dtype.newbyteorder("<")).tobytes()
 
 
 def one_row(*values: int, kind: str = "u2") -> NDArray[Any]:
@@ -211,12 +221,12 @@ def test_a_missing_palette_is_a_problem_and_missing_bulk_is_named() -> None:
     presentation = Presentation.of(dataset, ts.EXPLICIT_LITTLE)
     assert presentation.missing == ("00281201", "00281202", "00281203")
     with pytest.raises(Problem):
-        pipeline.render(one_row(0, 1, kind="u1"), presentation, RenderOptions())
+        picture(one_row(0, 1, kind="u1"), presentation)
     given_now = Presentation.of(
         dataset, ts.EXPLICIT_LITTLE, bulk=dict.fromkeys(presentation.missing, struct.pack("<2H", 0, 0xFFFF))
     )
     assert given_now.missing == ()
-    assert pipeline.picture_of(one_row(0, 1, kind="u1"), given_now, RenderOptions()).tolist() == [[[0] * 3, [255] * 3]]
+    assert picture(one_row(0, 1, kind="u1"), given_now).tolist() == [[[0] * 3, [255] * 3]]
 
 
 def test_tables_in_sequences_have_their_path() -> None:
@@ -351,18 +361,22 @@ def test_a_profile_is_embedded_and_converted(media_type: str) -> None:
     own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     dataset = colour(**{"00282000": inline("OB", own)})
     for wanted in (IccProfile.YES, IccProfile.SRGB):
-        coded = pipeline.render_frame(
-            np.full((8, 8, 3), 90, "u1"), dataset, RenderOptions(media_type=media_type, iccprofile=wanted)
-        )
+        coded = profiled(np.full((8, 8, 3), 90, "u1"), dataset, wanted, media_type)
         assert Image.open(BytesIO(coded)).info["icc_profile"][36:40] == b"acsp"
-    plain = pipeline.render_frame(np.zeros((8, 8, 3), "u1"), dataset, RenderOptions(media_type=media_type))
+    plain = profiled(np.zeros((8, 8, 3), "u1"), dataset, IccProfile.NO, media_type)
     assert "icc_profile" not in Image.open(BytesIO(plain)).info
+
+
+def profiled(samples: NDArray[Any], dataset: dict[str, Any], wanted: IccProfile, media_type: str) -> bytes:
+    presentation = Presentation.of(dataset, ts.EXPLICIT_LITTLE, profile=wanted is not IccProfile.NO)
+    options = RenderOptions(media_type=media_type, iccprofile=wanted)
+    return pipeline.render_stored(stored(samples), presentation, options)
 
 
 def test_a_damaged_profile_is_a_problem() -> None:
     dataset = colour(**{"00282000": inline("OB", b"x" * 300)})
     with pytest.raises(Problem):
-        pipeline.render_frame(np.zeros((8, 8, 3), "u1"), dataset, RenderOptions(iccprofile=IccProfile.SRGB))
+        profiled(np.zeros((8, 8, 3), "u1"), dataset, IccProfile.SRGB, "image/jpeg")
 
 
 def test_annotation_is_burned_in_but_never_into_a_thumbnail() -> None:

@@ -168,7 +168,7 @@ def test_stored_terminology_expands_and_binds(tmp_path: Path) -> None:
         assert not await refused(fhir, with_eyes("brown"))
         assert codes(fhir, "http://example.org/fhir/ValueSet/all-colours") == ["blue", "brown", "green"]
         await fhir.repository.delete(CONTEXT, "CodeSystem", "colours")
-        assert not fhir.knowledge.terminology.holds_value_set("http://example.org/fhir/ValueSet/all-colours")
+        assert fhir.knowledge.terminology.codes_of("http://example.org/fhir/ValueSet/all-colours") is None
 
     run(tmp_path, body)
 

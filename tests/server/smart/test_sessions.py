@@ -110,7 +110,7 @@ def test_a_session_dies_with_its_user(tmp_path: Path, how: str) -> None:
         if how == "deactivated":
             await here.people.users.set_active(BY, "anna", False)
         elif how == "dropped":
-            await here.people.store.commit(*here.people.store.drop_user(user))
+            await here.people.store.commit(here.people.store.delete(User, user.id))
         else:
             await here.people.users.change(user.id, lambda user: replace(user, is_active=False))
         assert await here.people.sessions.find(cookie) is None

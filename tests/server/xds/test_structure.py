@@ -28,12 +28,11 @@ def test_a_whole_submission_has_no_faults() -> None:
         document(), folders=(folder(),), associations=(inside, association("SubmissionSet01", inside.id))
     )
     assert check_structure(whole) == []
-    assert check_structure(submission(document(unique_id="urn:uuid:1", size=None, hash="")), is_from_source=True) == []
+    assert check_structure(submission(document(unique_id="urn:uuid:1"))) == []
 
 
-def test_a_repository_may_still_have_to_add_what_it_knows() -> None:
+def test_a_repository_has_to_add_what_it_knows() -> None:
     bare = submission(document(size=None, hash="", repository_unique_id=""))
-    assert check_structure(bare, is_from_source=True) == []
     assert _told(check_structure(bare)) == [(METADATA, "Document01")] * 3
 
 
@@ -149,14 +148,6 @@ HELD = submission(document())
 )
 def test_a_submission_that_is_not_whole(found: Submission, code: str, location: str) -> None:
     assert (code, location) in _told(check_structure(found))
-
-
-def test_what_the_repository_finds_bears_its_name() -> None:
-    errors = check_structure(submission(document(), document(id="b", class_code=None)), is_from_source=True)
-    assert {str(each.code) for each in errors} == {
-        "XDSRepositoryMetadataError",
-        "XDSRepositoryDuplicateUniqueIdInMessage",
-    }
 
 
 def test_what_is_not_kept_is_a_warning() -> None:
