@@ -17,6 +17,8 @@ _BASE_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^?#\s]*)?")
 _PLACE = re.compile(r"([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[1-9]\d{0,4})?")
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 _OID = re.compile(r"(urn:oid:)?(?=.{3,60}$)[0-2](\.(0|[1-9]\d*))+")
+MOST_MESSAGES = 256 << 20
+"""Bytes of SOAP messages held in memory at once, documents apart."""
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -219,6 +221,7 @@ class Settings:
         self._sign_in_checked()
         self._trust_checked()
         self._communities_checked()
+        self._submissions_checked()
         return self._fhir_checked()
 
     def _reach_checked(self) -> None:
@@ -273,6 +276,16 @@ class Settings:
         if self.audit_retention_days < 180:
             raise SettingsError("WEFT_AUDIT_RETENTION_DAYS: at least 180 (six months)")
 
+    def _submissions_checked(self) -> None:
+        if min(self.document_limit, self.max_document, self.max_submission, self.community_seconds) < 1:
+            raise SettingsError(
+                "WEFT_DOCUMENT_LIMIT, WEFT_MAX_DOCUMENT, WEFT_MAX_SUBMISSION and WEFT_COMMUNITY_SECONDS: at least 1"
+            )
+        if self.max_submission > MOST_MESSAGES:
+            raise SettingsError(
+                f"WEFT_MAX_SUBMISSION: at most {MOST_MESSAGES >> 20}m, the room for all SOAP messages on their way"
+            )
+
     def _communities_checked(self) -> None:
         for name, value in (("COMMUNITY", self.community), ("PATIENT_AUTHORITY", self.patient_authority)):
             if value and not _OID.fullmatch(value):
@@ -282,10 +295,6 @@ class Settings:
                 raise SettingsError(f"WEFT_{name}: on or off")
         if self.unknown_patients not in ("empty", "error"):
             raise SettingsError("WEFT_UNKNOWN_PATIENTS: empty or error")
-        if min(self.document_limit, self.max_document, self.max_submission, self.community_seconds) < 1:
-            raise SettingsError(
-                "WEFT_DOCUMENT_LIMIT, WEFT_MAX_DOCUMENT, WEFT_MAX_SUBMISSION and WEFT_COMMUNITY_SECONDS: at least 1"
-            )
         if not 0 <= self.mllp_port <= 65535:
             raise SettingsError("WEFT_MLLP_PORT: 1 to 65535, or 0 for none")
         if self.mllp_port and self.auth != "off" and not self.tls_client_authorities:

@@ -21,6 +21,7 @@ from server.kernel.hosts import Hosts
 from server.kernel.offload import Offload
 from server.kernel.problem import Kind, Problem
 from server.kernel.streams import Owning
+from server.settings import MOST_MESSAGES
 from server.soap import addressing as addresses
 from server.soap import faults
 from server.soap.addressing import Addressing
@@ -33,8 +34,6 @@ from server.soap.writing import Addressed, Packed, pack
 from storage.errors import StoreUnavailable
 from storage.ports import Blobs
 
-_ROOM = 256 << 20
-"""In memory."""
 _UNKNOWN = 16 << 30
 """In the store, of senders not known yet: documents may come before what names who sends them."""
 
@@ -83,7 +82,7 @@ class SoapSurface:
     identify: Identify = field(default_factory=AsEntered)
     limits: MessageLimits = field(default_factory=MessageLimits)
     replies: Replies = field(default_factory=lambda: Replies(Hosts()))
-    room: Shares = field(default_factory=lambda: Shares(_ROOM))
+    room: Shares = field(default_factory=lambda: Shares(MOST_MESSAGES))
     unknown: Shares = field(default_factory=lambda: Shares(_UNKNOWN))
 
     def endpoints(self) -> tuple[Endpoint, ...]:

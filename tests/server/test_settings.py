@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.commands.configuration import setting_lines, settings_help
-from server.settings import Settings, SettingsError, read_settings
+from server.settings import MOST_MESSAGES, Settings, SettingsError, read_settings
 
 
 def test_defaults_serve_loopback_from_the_data_folder() -> None:
@@ -28,6 +28,10 @@ def test_variables_are_read() -> None:
 @pytest.mark.parametrize(("text", "value"), [("5", 5), ("2k", 2048), ("3m", 3 << 20), ("1G", 1 << 30)])
 def test_sizes_take_a_suffix(text: str, value: int) -> None:
     assert read_settings({"WEFT_MAX_PART": text}).max_part == value
+
+
+def test_the_longest_submission_may_take_all_the_room_there_is() -> None:
+    assert read_settings({"WEFT_MAX_SUBMISSION": "256m"}).max_submission == MOST_MESSAGES
 
 
 def test_options_win_over_variables() -> None:
@@ -56,6 +60,7 @@ def test_options_win_over_variables() -> None:
         ({"WEFT_REGISTRATION": "open"}, "WEFT_REGISTRATION"),
         ({"WEFT_CONSENT_POLICY": "allow"}, "WEFT_CONSENT_POLICY"),
         ({"WEFT_CONSENT_PURPOSES": "none"}, "WEFT_CONSENT_PURPOSES"),
+        ({"WEFT_MAX_SUBMISSION": "257m"}, "WEFT_MAX_SUBMISSION: at most 256m, the room"),
         ({"WEFT_UNLABELLED": "V"}, "WEFT_UNLABELLED"),
         ({"WEFT_AUDIT_SYSLOG": "tls://host"}, "WEFT_AUDIT_SYSLOG"),
         ({"WEFT_AUDIT_WORKING_HOURS": "9-5"}, "WEFT_AUDIT_WORKING_HOURS"),
