@@ -89,7 +89,13 @@ asked, never what was found. Each request that a role or consent narrowed or ref
 and consents, never what was hidden. Sign-in, tokens, emergencies, and changes of users, clients and keys are recorded
 by the authorization server. The events of the endpoints:"""
 
-_ABOUT = {About.DATA: "resources", About.QUERY: "the query", About.STUDY: "studies", About.JOB: "the export"}
+_ABOUT = {
+    About.DATA: "resources",
+    About.QUERY: "the query",
+    About.STUDY: "studies",
+    About.JOB: "the export",
+    About.SUBMISSION: "the submission set",
+}
 
 
 def role_table() -> Iterator[str]:

@@ -46,6 +46,7 @@ from server.xds.committing import Committer
 from server.xds.community import Community
 from server.xds.contents import Contents
 from server.xds.document_removal import DocumentRemoval
+from server.xds.generating import GenerateMetadata
 from server.xds.keys import INDEXES
 from server.xds.owned import OwnedResources
 from server.xds.provide_bundle import ProvideBundles
@@ -137,9 +138,10 @@ class Documents:
         return Following(self.master, self.repository.records, self.institutions)
 
     def operations(self) -> tuple[Operation, ...]:
-        """What FHIR clients may ask of the regional index and of the master index."""
+        """What FHIR clients may ask of the regional index, of the master index and of the repository."""
         pix, match = PixOperation(self.master), MatchOperation(self.master, self.binaries.fhir)
-        return (*ImagingIndexOperation(self.lookup()).rows(), *pix.rows(), *match.rows())
+        generate = GenerateMetadata(self.provide)
+        return (*ImagingIndexOperation(self.lookup()).rows(), *pix.rows(), *match.rows(), *generate.rows())
 
     def lookup(self) -> Lookup:
         """Where the images of an examination are."""

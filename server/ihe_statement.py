@@ -14,6 +14,7 @@ from server.fhir.operations.catalogue import Catalogue
 from server.mpi import match_operation, pix_operation
 from server.soap.message import Transaction
 from server.soap.surface import SoapSurface
+from server.xds import generating
 from server.xds.errors import ErrorCode
 from server.xds.stored_queries import MULTIPLE_PATIENTS, QueryId
 
@@ -75,8 +76,10 @@ _OPTIONS = (
     "- Document Repository: Remove Documents (ITI-86). Documents never change; the same one sent again under its"
     " uniqueId is accepted.",
     "- Initiating Gateway: XDS Affinity Domain. It answers ITI-18, ITI-43 and RAD-69 for all communities together.",
-    "- MHD: Comprehensive, Minimal and Simplified Publish.",
-    "- Not claimed: ITI-106, On-Demand Document Source (nothing here assembles documents on demand), Asynchronous Web"
+    "- MHD: Comprehensive, Minimal, Simplified Publish and Generate Metadata. The last takes CDA R2 and FHIR documents"
+    " and binds them as PCC TF-2 4.1 has it, without mapping codes: what a document does not tell is UNK. It is as"
+    " secret as the most secret part of it; relations it tells of are not carried out.",
+    "- Not claimed: On-Demand Document Source (nothing here assembles documents on demand), Asynchronous Web"
     " Services but for a listed ReplyTo, Delayed Document Assembly, Invoke Image Display, Document Digital Signature:"
     " a signature is kept with its association and not verified.",
 )
@@ -138,6 +141,7 @@ _FHIR = (
     ("ITI-8", _OF_PERSONS, "MLLP (`WEFT_MLLP_PORT`): ADT^A01, A04, A05, A08, A40"),
 )
 _OPERATIONS = (
+    (generating.ACT, "Document Recipient", "DocumentReference", "$generate-metadata", generating.DEFINITION),
     ("ITI-83", _OF_PERSONS, "Patient", "$ihe-pix", pix_operation.DEFINITION),
     ("ITI-119", "Patient Demographics Supplier", "Patient", "$match", match_operation.DEFINITION),
 )

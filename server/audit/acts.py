@@ -108,7 +108,7 @@ _OPERATIONS = {
     "$translate": _OPERATION,
     "$validate-code": _OPERATION,
     "$export": Pattern(EXPORT, "operation", "R", About.JOB),
-    "$generate-metadata": _OPERATION,
+    "$generate-metadata": Pattern(IMPORT, "ITI-106", "C", About.SUBMISSION),
     "$imaging-index": _OPERATION,
     "$ihe-pix": Pattern(QUERY, "ITI-83", "E", About.QUERY),
     "$match": Pattern(QUERY, "ITI-119", "E", About.QUERY),
@@ -149,7 +149,10 @@ TRANSACTIONS = {
     **{name: _asked(name) for name in ("ITI-18", "ITI-38", "ITI-51")},
     **{name: Pattern(EXPORT, name, "R", About.DOCUMENT) for name in ("ITI-39", "ITI-43")},
     **{name: Pattern(INSTANCES_TRANSFERRED, name, "R", About.STUDY) for name in ("RAD-69", "RAD-75")},
-    **{name: Pattern(IMPORT, name, "C", About.SUBMISSION) for name in ("ITI-41", "ITI-42", "ITI-61", "RAD-68")},
+    **{
+        name: Pattern(IMPORT, name, "C", About.SUBMISSION)
+        for name in ("ITI-41", "ITI-42", "ITI-61", "ITI-106", "RAD-68")
+    },
     "ITI-57": Pattern(IMPORT, "ITI-57", "U", About.SUBMISSION),
     "ITI-62": Pattern(PATIENT_RECORD, "ITI-62", "D", About.OBJECT),
     "ITI-86": Pattern(PATIENT_RECORD, "ITI-86", "D", About.DOCUMENT),

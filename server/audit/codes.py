@@ -105,6 +105,7 @@ _TRANSACTIONS = {
     "ITI-86": "Remove Documents",
     "ITI-102": "Introspect Token",
     "ITI-104": "Patient Identity Feed FHIR",
+    "ITI-106": "Generate Metadata",
     "ITI-119": "Patient Demographics Match",
     "RAD-68": "Provide and Register Imaging Document Set - MTOM/XOP",
     "RAD-69": "Retrieve Imaging Document Set",

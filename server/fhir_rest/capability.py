@@ -53,6 +53,7 @@ _MHD = "https://profiles.ihe.net/ITI/MHD/"
 _MHD_ACTORS = (
     "DocumentRecipient",
     "DocumentRecipient.Comprehensive",
+    "DocumentRecipient.Generate",
     "DocumentRecipient.UnContained",
     "DocumentResponder",
 )

@@ -13,7 +13,7 @@ from server.fhir.operations.catalogue import Accepted, Catalogue, Invocation, Le
 from server.fhir.operations.parameters import OperationParameters
 from server.fhir.search.request import SearchResult
 from server.fhir.stored import Stored
-from server.fhir_rest.bodies import Bodies
+from server.fhir_rest.bodies import Bodies, format_of
 from server.fhir_rest.formats import CONTROLS, Presentation, presentation
 from server.fhir_rest.noting import note, note_parameters, note_result
 from server.fhir_rest.pages import answer_search
@@ -64,18 +64,20 @@ class Operating:
             if row is None:
                 raise Problem(Kind.NOT_FOUND, f"There is no operation {name} on this type.")
             asked = presentation(call)
-            answer = await row.handler(call.context, await self._invocation(call, level, name))
+            answer = await row.handler(call.context, await self._invocation(call, level, row))
             _note(call.context.trail, answer)
             return await self._answer(call, asked, answer, path.format_map(call.path))
 
         return invoke
 
-    async def _invocation(self, call: Call, level: Level, name: str) -> Invocation:
-        passed_over = CONTROLS - {"_elements"} if name in _OWN_ELEMENTS else CONTROLS
+    async def _invocation(self, call: Call, level: Level, row: Operation) -> Invocation:
+        passed_over = CONTROLS - {"_elements"} if row.name in _OWN_ELEMENTS else CONTROLS
         given = OperationParameters.of_query(pair for pair in call.query if pair[0] not in passed_over)
-        body = await self._body(call)
+        body = sent = await self._body(call)
         if body is not None and body.get("resourceType") == "Parameters":
-            note_parameters(call.context.trail, body)
+            if row.interaction != "create":
+                # What is created has an event of its own, and may be long.
+                note_parameters(call.context.trail, body)
             given, body = given.joined(OperationParameters.read(body)), None
         named = call.path
         return Invocation(
@@ -88,6 +90,7 @@ class Operating:
             body,
             preferences(call).is_strict,
             preferences(call).is_lenient,
+            format_of(call) if sent is not None else "",
         )
 
     async def _body(self, call: Call) -> Resource | None:

@@ -24,7 +24,7 @@ from server.xds.metadata import Author, Code, DocumentEntry, Folder, Localized, 
 from server.xds.vocabulary import APPROVED, DEPRECATED, ENCOUNTER, ORDER, RPLC, XFRM, XFRM_RPLC
 
 _KINDS = {"Encounter": ENCOUNTER, "ServiceRequest": ORDER}
-_LABELS = frozenset({CONFIDENTIALITY, "2.16.840.1.113883.5.4"})
+LABELS = frozenset({CONFIDENTIALITY, "2.16.840.1.113883.5.4"})
 """Confidentiality, and codes of sensitivity."""
 _TYPES = {code: kind for kind, code in reversed(RELATIONS.items())}
 
@@ -88,7 +88,7 @@ def _labels(resource: Resource) -> tuple[Code, ...]:
     told = codes_of_concepts(resource.get("securityLabel", ()))
     known = {each.key for each in told}
     meta = (code_of(each) for each in resource.get("meta", {}).get("security", ()))
-    return (*told, *(each for each in meta if each and each.scheme in _LABELS and each.key not in known))
+    return (*told, *(each for each in meta if each and each.scheme in LABELS and each.key not in known))
 
 
 def _source_patient(provided: Provided, told: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from server.mpi.identity import PatientIdentity
 from server.xds.datatypes import Dtm, is_uuid
 from server.xds.document_reference import local_id
 from server.xds.errors import ErrorCode, RegistryError, refused
+from server.xds.fhir_refusals import in_fhir
 from server.xds.merged_patients import surviving
 from server.xds.metadata import Submission
 from server.xds.provide_patient import Subjects
@@ -88,7 +89,9 @@ class ProvideBundles:
         try:
             return await self._provided(context, bundle, entries, ids)
         except Problem as problem:
-            raise _told(problem, {ids[each.number]: each for each in entries if each.number in ids}) from None
+            raise in_fhir(
+                problem, {ids[each.number]: each.location for each in entries if each.number in ids}
+            ) from None
 
     async def _provided(
         self, context: Context, bundle: Resource, entries: Sequence[Entry], ids: Mapping[int, str]
@@ -224,23 +227,3 @@ def _binary(parts: Parts, entry: Entry, names: Mapping[int, str]) -> str:
         if parts.named.get(url) is entry:
             return f"Binary/{names[each.number]}"
     return ""
-
-
-_CODES = frozenset(map(str, ErrorCode))
-_KINDS = {Kind.NOT_FOUND: Kind.UNSUPPORTED}
-"""What is unknown to the registry is no missing address."""
-
-
-def _told(problem: Problem, entries: Mapping[str, Entry]) -> Problem:
-    """With the registry's error codes in its texts, and places in the bundle."""
-    issues = tuple(_issue(each, entries) for each in problem.issues or (Issue(problem.text),))
-    kind = _KINDS.get(problem.kind, problem.kind)
-    return Problem(kind, problem.text, issues, problem.retry_after, problem.headers)
-
-
-def _issue(issue: Issue, entries: Mapping[str, Entry]) -> Issue:
-    entry = entries.get(issue.location or "")
-    place = entry.location if entry else issue.location
-    if issue.code in _CODES:
-        return Issue(f"{issue.code}: {issue.text}", place)
-    return Issue(issue.text, place, issue.code)

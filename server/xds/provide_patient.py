@@ -66,13 +66,29 @@ class Subjects:
             raise located(refused(ErrorCode.UNKNOWN_PATIENT, text, kind=Kind.NOT_FOUND), entry)
         return identity
 
+    async def of_document(
+        self, context: Context, numbers: Sequence[Mapping[str, Any]], patient: str
+    ) -> PatientIdentity:
+        """Whose a document is that tells these numbers; `patient`: `Patient/3` where it says so, for who has none."""
+        if patient and not await self._known(numbers):
+            await self.fhir.read(context, "Patient", patient.removeprefix("Patient/"))
+            return await self.enrolled(context, patient)
+        identity = await self._seen(context, numbers)
+        if identity is None:
+            text = "The patient of the document is not known here, or its identifiers are those of several."
+            raise refused(ErrorCode.UNKNOWN_PATIENT, text, kind=Kind.NOT_FOUND)
+        return identity
+
+    async def _known(self, told: Sequence[Mapping[str, Any]]) -> list[PatientIdentity]:
+        found = [await self.identities.resolve(each) for each in map(_identifier, told) if each]
+        return list({each.number: each for each in found if each is not None}.values())
+
     async def _seen(self, context: Context, told: Sequence[Mapping[str, Any]]) -> PatientIdentity | None:
         """Whoever has all the identifiers that are known here, as far as the actor may see; those seen come first."""
-        found = [await self.identities.resolve(each) for each in map(_identifier, told) if each]
-        known = {each.number: each for each in found if each is not None}
+        known = await self._known(told)
         if len(known) != 1:
             return None
-        [identity] = known.values()
+        [identity] = known
         right = await self.fhir.reading.permitted(context, "read", "Patient")
         ids = [each.partition("/")[2] for each in identity.patients]
         seen = [f"Patient/{each}" for each in ids if await self.fhir.reading.current(right, each) is not None]

@@ -17,7 +17,7 @@ JSON_PATCH = "application/json-patch+json"
 
 
 _OF_NOBODY = ("$expand", "$validate-code", "$lookup", "$subsumes", "$translate")
-_WRITES = ("create", "update", "patch", "delete", "transaction", "stow", "operation.$meta-")
+_WRITES = ("create", "update", "patch", "delete", "transaction", "stow", "operation.$meta-", "operation.$generate-")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 from server.dicom.patient_number import local_system
 from server.ihe.imaging_request import ImageRequest
+from server.xds.datatypes import Cx
 from server.xds.vocabulary import APPROVED, QUERY, RIM, STUDY_INSTANCE, XDSB
 from tests.access.asking import Ask
 from tests.access.hospital import Hospital
 from tests.access.records import CITIZENS, UIDS
 from tests.contract.manifest_world import request_body
 from tests.data.soap_messages import envelope, mtom
+from tests.data.structured_documents import cda
 
 _FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 _FIND_SETS = "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9"
@@ -114,6 +117,15 @@ def operations() -> Iterator[Ask]:
         yield Ask("operation.$imaging-index.type", "GET", path)
     for of, citizen in CITIZENS.items():
         yield _posted("ImagingStudy", "$imaging-index", {"name": "citizen", "valueString": citizen}, of)
+
+
+def writes(hospital: Hospital) -> Iterator[Ask]:
+    """A document of somebody's, registered with what it tells of itself."""
+    for number, of in enumerate(("p", "q")):
+        known = Cx.parse(hospital.patient_id(of))
+        octets = b64encode(cda(known.id, root=known.authority, unique=f"1.2.3.97.{number}")).decode()
+        resource = {"resourceType": "Binary", "contentType": "text/xml", "data": octets}
+        yield _posted("DocumentReference", "$generate-metadata", {"name": "document", "resource": resource}, of)
 
 
 _NUMBERS = {of: {"system": local_system(""), "value": f"number-{of}"} for of in ("p", "q")}

@@ -96,7 +96,7 @@ class Matrix:
             *asking.reads(), *asking.searches(), *asking.operations(rest), *asking.EXPORTS,
             *asking_documents.operations(), *asking_documents.documents(hospital),
             *asking.foreign_jobs(self._job_of(LOCAL_ACTOR)), *asking_images.imaging(web), *asking.public(),
-            *asking.writes(), *asking_images.imaging_writes(),
+            *asking.writes(), *asking_documents.writes(hospital), *asking_images.imaging_writes(),
         )  # fmt: skip
         self.direct: dict[tuple[str, str], frozenset[str]] = {}
         self.cells: dict[Ask, dict[tuple[str, str], Cell]] = {}

@@ -27,6 +27,7 @@ from server.smart.site import FHIR
 from server.xds.binaries import Documents
 from server.xds.committing import Committer
 from server.xds.contents import Contents
+from server.xds.generating import GenerateMetadata
 from server.xds.keys import INDEXES
 from server.xds.owned import OwnedResources
 from server.xds.provide_bundle import ProvideBundles
@@ -125,7 +126,7 @@ async def _opened(archive: Archive, folder: Path) -> MhdWorld:
         history=fhir.history,
         transactions=fhir.transactions,
         batches=fhir.batches,
-        catalogue=fhir.catalogue(),
+        catalogue=fhir.catalogue(GenerateMetadata(provide).rows()),
         registry=lambda: fhir.knowledge.parameters.registry,
         profiles=_profiles(),
         policies=Policies(),

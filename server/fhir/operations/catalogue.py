@@ -46,6 +46,8 @@ class Invocation:
     """`Prefer: handling=strict`."""
     lenient: bool = False
     """`Prefer: handling=lenient`, said by the client."""
+    media_type: str = ""
+    """Of the body, where there was one: `application/fhir+json` or `application/fhir+xml`."""
 
 
 @dataclass(frozen=True, slots=True)

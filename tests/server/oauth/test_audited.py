@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from profiles.china import citizen
 from server.audit.event import Event
 from server.fhir.export.job import COLLECTION, from_record
-from server.kernel.context import Actor, Context
+from server.kernel.context import LOCAL_ACTOR, Actor, Context
 from tests.data.consents import consent, deny
+from tests.data.structured_documents import cda
 from tests.server.oauth.audited import Audited, audited
 
 SECRET = "secret-token-of-"
@@ -68,6 +70,21 @@ def test_a_source_feeds_and_a_consumer_asks_who_is_who(place: Audited, radiologi
     found = place.ask("POST", "/fhir/Patient/$match", radiologist, json.dumps(seeks).encode(), **kind)
     assert found.json["total"] == 1
     assert [(each.subtype, each.patient) for each in last(place)] == [("ITI-119", patient)]
+
+
+def test_a_document_that_tells_of_itself_is_an_import_and_its_text_is_nowhere(place: Audited, radiologist: str) -> None:
+    named = {"resourceType": "Patient", "identifier": [{"system": "urn:oid:1.2.9", "value": "77"}]}
+    patient = place.create(named, radiologist)
+    place.runner.run(place.services.documents.master.enroll(Context(LOCAL_ACTOR, "enrolled"), patient))
+    for number, outcome in (("77", 0), ("nobody", 4)):
+        octets = b64encode(cda(number, root="1.2.9")).decode()
+        binary = {"resourceType": "Binary", "contentType": "text/xml", "data": octets}
+        sent = {"resourceType": "Parameters", "parameter": [{"name": "document", "resource": binary}]}
+        path, body = "/fhir/DocumentReference/$generate-metadata", json.dumps(sent).encode()
+        place.ask("POST", path, radiologist, body, content_type="application/fhir+json")
+        [event] = last(place)
+        assert (event.code, event.subtype, event.action, event.outcome) == ("110107", "ITI-106", "C", outcome)
+        assert (event.patient, event.query) == ("" if outcome else patient, "")
 
 
 def test_a_client_for_which_no_authority_is_named_feeds_nothing(place: Audited, radiologist: str) -> None:
