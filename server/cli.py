@@ -23,7 +23,7 @@ _COMMANDS = (
     ("demo", "demo:demonstration", "Serve sample images and a synthetic ward."),
     ("user", "user:users", "Who may sign in, and as what."),
     ("client", "client:clients", "Apps and backend services that may ask for tokens."),
-    ("key", "key:keys", "The keys that sign who is who (id_tokens)."),
+    ("key", "key:keys", "The keys that seal the archive, and that sign the trail and id_tokens."),
     ("audit", "audit:audits", "The audit trail: who saw and did what."),
     ("node", "node:nodes", "Other systems that connect by certificate (mutual TLS)."),
     ("issuer", "issuer:issuers", "Issuers of SAML assertions that are believed."),

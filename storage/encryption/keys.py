@@ -13,9 +13,9 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ from typing import Any
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from storage.errors import Damaged
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two who renew a key at once are not kept apart
+    fcntl = None  # type: ignore[assignment]
 
 _FORMAT = "weft keys 1"
 _LONGEST = 1 << 20
@@ -93,18 +98,33 @@ def open_keys(path: Path, *, may_create: bool = True) -> KeyRing:
 
 
 def rotate_data_key(path: Path) -> str:
-    """Make a new data key the active one and give its id; what older keys sealed stays readable."""
-    keys = _read(path)
-    fresh = _new_data_key()
-    publish(
-        path, _encoded(replace(keys, active=fresh.id, data_keys={**keys.data_keys, fresh.id: fresh})), replacing=True
-    )
+    """Make a new data key the active one and give its id; what older keys sealed stays readable.
+
+    The master key is another one from then on, so that whoever has an older copy of the file and nothing else cannot
+    unwrap the new data key.
+    """
+    with renewing(path):
+        keys, fresh = _read(path), _new_data_key()
+        data_keys = {**keys.data_keys, fresh.id: fresh}
+        publish(path, _encoded(_Keys(secrets.token_bytes(32), fresh.id, data_keys)), replacing=True)
     return fresh.id.hex()
 
 
-def renew_master_key(path: Path) -> None:
-    """Wrap the same data keys under a new master key: the old file, wherever a copy lies, stays a secret."""
-    publish(path, _encoded(replace(_read(path), master=secrets.token_bytes(32))), replacing=True)
+@contextmanager
+def renewing(path: Path) -> Iterator[None]:
+    """Alone with a key file to be replaced: of two who add a key at once neither loses the other's."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise KeyFileError(f"key file {path}: {error.strerror}") from error
+    try:
+        if fcntl is not None:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    except OSError as error:
+        raise KeyFileError(f"key file {path}: {error.strerror}") from error
+    finally:
+        os.close(folder)
 
 
 def _new_keys() -> _Keys:

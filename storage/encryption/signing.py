@@ -25,7 +25,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from storage.encryption.keys import KeyFileError, fingerprint, publish, read_private
+from storage.encryption.keys import KeyFileError, fingerprint, publish, read_private, renewing
 
 KEY_ID = 4
 _FORMAT = "weft signing keys 1"
@@ -123,9 +123,10 @@ def open_signing_keys(path: Path, *, may_create: bool) -> SigningKeys:
 
 def renew_signing_key(path: Path) -> str:
     """Make a new key the active one and give its id; a running server goes on with the one it has until it restarts."""
-    _, keys = _read(path)
-    fresh = _new_key()
-    publish(path, _encoded([*keys.values(), fresh]), replacing=True)
+    with renewing(path):
+        _, keys = _read(path)
+        fresh = _new_key()
+        publish(path, _encoded([*keys.values(), fresh]), replacing=True)
     return fresh.id.hex()
 
 

@@ -7,13 +7,14 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.encryption.keys import KeyFileError, open_keys, renew_master_key, rotate_data_key
+from storage.encryption.keys import KeyFileError, open_keys, rotate_data_key
 from storage.errors import Damaged
 
 
@@ -90,17 +91,38 @@ def test_rotation_adds_a_key_and_keeps_the_old_ones(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["master.key"]
 
 
-def test_a_new_master_key_wraps_the_same_data_keys(tmp_path: Path) -> None:
+def test_a_rotation_wraps_all_data_keys_under_a_new_master_key(tmp_path: Path) -> None:
     path = tmp_path / "master.key"
     before = open_keys(path)
-    rotate_data_key(path)
     old = json.loads(path.read_text())
-    renew_master_key(path)
+    rotate_data_key(path)
     new = json.loads(path.read_text())
     assert old["master"] != new["master"]
-    assert old["data_keys"].keys() == new["data_keys"].keys()
-    assert all(old["data_keys"][name]["wrapped"] != new["data_keys"][name]["wrapped"] for name in new["data_keys"])
+    assert old["data_keys"].keys() < new["data_keys"].keys()
+    assert all(old["data_keys"][name]["wrapped"] != new["data_keys"][name]["wrapped"] for name in old["data_keys"])
     assert open_keys(path).find(before.active.id) == before.active.key
+
+
+def test_rotations_at_once_lose_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    first = open_keys(path).active
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(rotate_data_key, [path] * 24))
+    kept = open_keys(path)
+    assert all(kept.find(bytes.fromhex(each)) for each in made)
+    assert kept.find(first.id) == first.key
+    assert kept.active.id.hex() in made
+
+
+def test_what_cannot_be_renewed_is_left_as_it_is(tmp_path: Path) -> None:
+    for path in (tmp_path / "master.key", tmp_path / "nowhere" / "master.key"):
+        with pytest.raises(KeyFileError):
+            rotate_data_key(path)
+    (tmp_path / "master.key").write_text("{}")
+    (tmp_path / "master.key").chmod(0o600)
+    with pytest.raises(KeyFileError):
+        rotate_data_key(tmp_path / "master.key")
+    assert (tmp_path / "master.key").read_text() == "{}"
 
 
 def test_an_unknown_data_key_is_damage(tmp_path: Path) -> None:

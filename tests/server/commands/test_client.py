@@ -112,3 +112,19 @@ def test_a_key_is_rotated(tmp_path: Path) -> None:
     lines = told(tmp_path, "key", "list").splitlines()
     assert [("in use" in line, kid in line) for line in lines[1:2]] == [(True, True)]
     assert "PRIVATE" not in "".join(lines)
+
+
+def test_the_keys_of_key_files_are_renewed_and_what_was_kept_stays_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tmp_path, *APP, "--id", "chart")
+    for what, file in (("archive", "master.key"), ("audit", "audit.key")):
+        before = (tmp_path / file).read_bytes()
+        id_ = told(tmp_path, "key", "renew", what).split()[1]
+        assert (tmp_path / file).read_bytes() != before
+        assert id_ in (tmp_path / file).read_text() or what == "audit"
+        assert "chart" in told(tmp_path, "client", "list")
+    told(tmp_path, "client", "revoke", "chart")
+    assert "sound" in told(tmp_path, "audit", "verify")
+    monkeypatch.setenv("WEFT_ENCRYPTION", "off")
+    assert "nothing is sealed" in refused(tmp_path / "clear", "key", "renew", "archive")
