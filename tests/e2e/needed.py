@@ -31,12 +31,14 @@ def maven(folder: Path, *goals: str) -> None:
     program("javac")
     command = (program("mvn"), "--batch-mode", "--quiet")
     offline = subprocess.run([*command, "--offline", *goals], cwd=folder, capture_output=True, timeout=300, check=False)
-    if offline.returncode:
-        run(*command, *goals, folder=folder)
+    if offline.returncode:  # some 200 MB are to come
+        run(*command, *goals, folder=folder, seconds=1200)
 
 
-def run(*command: str, folder: Path, given: str = "") -> str:
+def run(*command: str, folder: Path, given: str = "", seconds: float = 300) -> str:
     """What a program prints that does what it should."""
-    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=folder, input=given, capture_output=True, text=True, timeout=seconds, check=False
+    )
     assert done.returncode == 0, (done.stderr or done.stdout)[-4000:]
     return done.stdout
