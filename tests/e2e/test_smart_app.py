@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 APP = Path(__file__).parent / "smart_app"
 LIBRARY = "fhirclient@2.6.3"
+PATIENCE = 30_000
+"""Milliseconds for a page to come to show something, on a machine that does much else."""
 RECORDS = "patient/Patient.rs patient/Observation.rs?category=vital-signs patient/ImagingStudy.rs patient/Endpoint.rs"
 SCOPES = {
     "alone": f"launch/patient openid fhirUser online_access {RECORDS}",
@@ -107,7 +109,7 @@ class Tabs:
 def browsing(chromium: Browser, language: str) -> Iterator[Tabs]:
     """A browser without cookies; none of its pages may complain, of the content security policy for one."""
     context = chromium.new_context(locale={"en": "en-GB", "zh": "zh-CN"}[language])
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     tabs = Tabs(context, language)
     yield tabs
     context.close()
@@ -159,6 +161,7 @@ def _person(place: Place, login: str) -> tuple[Person, str]:
 @pytest.fixture(scope="module")
 def chromium(scene: Scene, executable: str) -> Iterator[Browser]:
     # After the command line has done its part: both want the event loop of this thread.
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
