@@ -13,18 +13,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from storage.backup import unfinished
 from storage.encryption.blobs import EncryptedBlobs
 from storage.encryption.bodies import ClearBodies, SealedBodies
+from storage.encryption.chunks import Chunks, ClearChunks, SealedChunks
 from storage.encryption.ciphers import Algorithm, algorithm_named
 from storage.encryption.keys import open_keys
 from storage.encryption.records import EncryptedRecords
 from storage.errors import Damaged, StoreUnavailable, VersionConflict
 from storage.filesystem.blobs import FolderBlobs
 from storage.filesystem.journal import FolderJournal
+from storage.filesystem.vault import FolderVault
 from storage.filesystem.witness import FolderWitness
 from storage.journal import Journal, OpenedJournal, Witness
 from storage.ports import Blobs, Put, Records, Threads
+from storage.rows import Rows
 from storage.sqlite.records import SqliteRecords
+from storage.sqlite.rows import SqliteRows
+from storage.vault import Vault
 
 _COLLECTION, _ID = "storage", "encryption"
 _CLEAR, _SEALED = b"off", b"on"
@@ -104,6 +110,66 @@ async def open_witness(url: str, threads: Threads) -> Witness | None:
     raise ValueError(f"audit witness: scheme {scheme!r} is not known; use file:///path or s3://bucket/prefix")
 
 
+@dataclass(frozen=True, slots=True)
+class Underlying:
+    """The same stores below encryption, as they are backed up and restored."""
+
+    records: Records
+    rows: Rows
+    files: Vault
+
+    async def close(self) -> None:
+        try:
+            await self.rows.close()
+        finally:
+            await self.records.close()
+
+
+async def open_underlying(records_url: str, blobs_url: str, threads: Threads) -> Underlying:
+    """Errors as `open_stores`."""
+    files = await open_vault(blobs_url, threads)
+    records = await _open_records(records_url, threads)
+    try:
+        return Underlying(records, await _open_rows(records_url, threads), files)
+    except BaseException:
+        await records.close()
+        raise
+
+
+async def open_vault(url: str, threads: Threads) -> Vault:
+    """Whatever octets lie below `file:///folder` or in `s3://bucket/prefix`."""
+    scheme = urlsplit(url).scheme
+    if scheme == "file":
+        root = _absolute(url)
+        await threads.io(_make_folder, root)
+        return FolderVault(root, threads)
+    if scheme == "s3":
+        try:
+            from storage.s3.blobs import bucket_store
+            from storage.s3.vault import S3Vault
+        except ImportError as error:
+            raise _lacking("a bucket in S3 needs an extra", "'weft[s3]'", error) from error
+        vault = S3Vault(bucket_store(**_bucket(urlsplit(url))))
+        await vault.check()
+        return vault
+    raise ValueError(f"scheme {scheme!r} is not known; use file:///path or s3://bucket/prefix")
+
+
+async def open_chunks(*, encryption: str, key_file: Path, threads: Threads) -> Chunks:
+    """How the parts of a backup are sealed; the key file has to be there."""
+    if encryption == "off":
+        return ClearChunks()
+    return SealedChunks(await threads.io(open_keys, key_file, may_create=False), algorithm_named(encryption))
+
+
+async def _open_rows(url: str, threads: Threads) -> Rows:
+    if urlsplit(url).scheme == "sqlite":
+        return await threads.io(SqliteRows, _absolute(url), threads)
+    from storage.mongo.rows import MongoRows
+
+    return MongoRows(url)
+
+
 async def _open_journal(url: str, threads: Threads) -> Journal:
     scheme = urlsplit(url).scheme
     if scheme == "file":
@@ -120,6 +186,8 @@ async def _open_journal(url: str, threads: Threads) -> Journal:
 
 
 async def _sealed(stores: Stores, algorithm: Algorithm | None, key_file: Path, threads: Threads) -> Stores:
+    if await unfinished.is_unfinished(stores.records):
+        raise ValueError(unfinished.REFUSAL)
     marker = await _marker(stores.records)
     if algorithm is None:
         if await _settled_marker(stores.records, stores.records, _CLEAR, marker) != _CLEAR:

@@ -31,6 +31,7 @@ from storage.encryption.seal import (
 from storage.errors import Damaged, NotFound
 from storage.pieces import PIECE, ahead, even, extent
 from storage.ports import BlobRef, Blobs, Bytes, Contents, Threads
+from storage.vault import Entry
 
 _ON_LOOP = PIECE
 """The longest content that the event loop itself seals or opens."""
@@ -116,6 +117,10 @@ class EncryptedBlobs:
         async with aclosing(ahead(piece, start, end, self._piece)) as pieces:
             async for each in pieces:
                 yield each
+
+    def inner(self, ref: BlobRef) -> Entry:
+        """The blob as the inner store has it."""
+        return Entry(inner_name(ref.name), sealed_size(ref.size))
 
     async def delete(self, ref: BlobRef) -> None:
         await self._inner.delete(BlobRef(inner_name(ref.name), 0))

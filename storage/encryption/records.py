@@ -53,7 +53,7 @@ class EncryptedRecords:
         await self._inner.prepare(indexes)
 
     async def get(self, collection: str, ids: Sequence[str]) -> list[Record]:
-        return await self._opened(collection, await self._inner.get(collection, ids))
+        return await self.opened(collection, await self._inner.get(collection, ids))
 
     async def commit(self, batch: Batch) -> list[int]:
         prefix = self._prefix_for(len(batch))
@@ -72,7 +72,7 @@ class EncryptedRecords:
         limit: int,
     ) -> Page:
         page = await self._inner.find(collection, predicate, order=order, after=after, skip=skip, limit=limit)
-        return Page(await self._opened(collection, page.records), page.next)
+        return Page(await self.opened(collection, page.records), page.next)
 
     async def count(self, collection: str, predicate: Predicate, *, at_most: int) -> int:
         return await self._inner.count(collection, predicate, at_most=at_most)
@@ -106,7 +106,8 @@ class EncryptedRecords:
         sealed = self._cipher(prefix).encrypt(nonce, put.body, _bound(put.collection, put.id))
         return Put(put.collection, put.id, prefix + nonce + sealed, put.keys, put.expected)
 
-    async def _opened(self, collection: str, records: Sequence[Record]) -> list[Record]:
+    async def opened(self, collection: str, records: Sequence[Record]) -> list[Record]:
+        """These, as the inner store gave them, with their bodies opened."""
         if self._stays_on_loop([record.body for record in records]):
             return self._all_opened(collection, records)
         return await self._threads.cpu(self._all_opened, collection, records)

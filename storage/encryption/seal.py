@@ -40,6 +40,10 @@ class Seal:
         return Algorithm(self.parameters[0])
 
     @property
+    def key_id(self) -> bytes:
+        return self.parameters[1 : 1 + KEY_ID]
+
+    @property
     def header(self) -> bytes:
         return _BEFORE + self.parameters[:1] + _BETWEEN + self.parameters[1:]
 
@@ -48,12 +52,16 @@ class Seal:
         return f"{inner}{_MARK}{base64.urlsafe_b64encode(self.parameters).decode().rstrip('=')}"
 
     def cipher(self, keys: KeyRing) -> Aead:
-        data_key = keys.find(self.parameters[1 : 1 + KEY_ID])
+        data_key = keys.find(self.key_id)
         return derived(self.algorithm, data_key, b"weft blob", self.header)
 
 
 def new_seal(keys: KeyRing, algorithm: Algorithm) -> Seal:
-    return Seal(bytes((algorithm.value,)) + keys.active.id + secrets.token_bytes(_SALT))
+    return seal_under(keys.active.id, algorithm)
+
+
+def seal_under(key_id: bytes, algorithm: Algorithm) -> Seal:
+    return Seal(bytes((algorithm.value,)) + key_id + secrets.token_bytes(_SALT))
 
 
 def inner_name(name: str) -> str:
@@ -104,6 +112,14 @@ class Span:
 def sealed_size(size: int) -> int:
     """How long a blob of `size` is once sealed."""
     return HEADER + size + TAG * (_final(size) + 1)
+
+
+def content_size(sealed: int) -> int:
+    """How long a blob is that is so long once sealed; `Damaged` where none is."""
+    size = sealed - HEADER - TAG * max(1, -(-(sealed - HEADER) // _SEALED_CHUNK))
+    if size < 0 or sealed_size(size) != sealed:
+        raise Damaged("damaged: cut short")
+    return size
 
 
 def span(size: int, start: int, length: int) -> Span:

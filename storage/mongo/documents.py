@@ -5,13 +5,18 @@ A single value is stored bare, because an index over arrays can neither join two
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from storage.ports import Put, Record
 from storage.query import Key, Order
+from storage.rows import Row
 
 Document = dict[str, Any]
+
+WILDCARD = [("k.$**", 1)]
+"""The one index over all keys of a collection."""
 
 _ESCAPES = str.maketrans({"%": "%25", ".": "%2E", "$": "%24", "\0": "%00"})
 
@@ -21,16 +26,21 @@ def escaped(name: str) -> str:
     return name.translate(_ESCAPES) or "%"
 
 
+def unescaped(name: str) -> str:
+    """The name that was escaped so."""
+    return "" if name == "%" else unquote(name)
+
+
 def field_of(name: str) -> str:
     """The path of a key in a document."""
     return f"k.{escaped(name)}"
 
 
-def document(put: Put, version: int) -> Document:
+def document(put: Put | Row, version: int) -> Document:
     return {"_id": put.id, "v": version, "b": put.body, "k": _keys(put.keys)}
 
 
-def _keys(keys: Mapping[str, frozenset[Key]]) -> Document:
+def _keys(keys: Mapping[str, Collection[Key]]) -> Document:
     return {escaped(name): _plain(values) for name, values in keys.items() if values}
 
 

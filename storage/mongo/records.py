@@ -21,7 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from storage.batches import check_batch
 from storage.mongo import pages
-from storage.mongo.documents import Document, escaped, field_of, record, sort_value
+from storage.mongo.documents import WILDCARD, Document, escaped, field_of, record, sort_value
 from storage.mongo.filters import Filter, compile_filter
 from storage.mongo.transactions import Transactions, unavailable
 from storage.places import Place, read_place, write_place
@@ -60,7 +60,7 @@ class MongoRecords:
     async def _index(self, collection: str) -> None:
         """The collection with its wildcard index: made beforehand, because a transaction could not."""
         if collection not in self._indexed:
-            await self._collection(collection).create_indexes([IndexModel([("k.$**", 1)])])
+            await self._collection(collection).create_indexes([IndexModel(WILDCARD)])
             self._indexed.add(collection)
 
     async def get(self, collection: str, ids: Sequence[str]) -> list[Record]:

@@ -90,7 +90,7 @@ class S3Blobs:
             return (await self.put_all([b"".join(begun)]))[0]
 
     async def _put_long(self, begun: list[Bytes], pieces: AsyncIterator[Bytes]) -> BlobRef:
-        upload = _Upload(self._store, new_name())
+        upload = Upload(self._store, new_name())
         try:
             while begun:
                 await upload.give(begun.pop(0))
@@ -101,7 +101,7 @@ class S3Blobs:
             await settled(self._discard(upload))
             raise
 
-    async def _discard(self, upload: _Upload) -> None:
+    async def _discard(self, upload: Upload) -> None:
         await upload.end()
         await self._remove([upload.name])
 
@@ -109,7 +109,7 @@ class S3Blobs:
         named = [(new_name(), content) for content in contents]
         puts = [asyncio.ensure_future(self._put_one(name, content)) for name, content in named]
         try:
-            await settled(_all_of(puts))
+            await settled(all_of(puts))
         except BaseException:
             await settled(self._remove([name for name, _ in named]))
             raise
@@ -169,7 +169,7 @@ class S3Blobs:
         """The client's connections end with it."""
 
 
-class _Upload:
+class Upload:
     """One upload in parts. The client asks for bytes in tasks of its own; the caller's stream stays in the caller's."""
 
     def __init__(self, store: S3Store, name: str) -> None:
@@ -214,7 +214,7 @@ class _Upload:
             return
 
 
-async def _all_of(puts: Sequence[asyncio.Future[None]]) -> None:
+async def all_of(puts: Sequence[asyncio.Future[None]]) -> None:
     """Wait for all of them, then raise the first failure: none may still be on its way when the clean-up begins."""
     if puts:
         await asyncio.wait(puts)

@@ -16,6 +16,7 @@ from storage.batches import State, judge
 from storage.errors import VersionConflict
 from storage.ports import Batch, Put
 from storage.query import Key
+from storage.rows import Row
 from storage.sqlite.schema import Catalogue, Collection
 from storage.sqlite.terms import one_of
 
@@ -51,6 +52,15 @@ def write(
         if table.states:
             _Writing(connection, table).run()
     return results
+
+
+def load(connection: sqlite3.Connection, collection: Collection, rows: Sequence[Row]) -> None:
+    """Within a write transaction: rows with the versions they bring, of which none is stored."""
+    table = _Table(collection)
+    for row in rows:
+        keys = {name: frozenset(values) for name, values in row.keys.items()}
+        table.states[row.id] = row.version, Put("", row.id, row.body, keys)
+    _Writing(connection, table).run()
 
 
 def _load(connection: sqlite3.Connection, catalogue: Catalogue, batches: Sequence[Batch]) -> dict[str, _Table]:

@@ -1,0 +1,1 @@
+"""Snapshots of an archive in another place, and the way back."""
