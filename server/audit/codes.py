@@ -123,6 +123,8 @@ _OWN = {
     "refused-input": "Refused input",
     "unusual-access": "Unusual access",
     "archive-log": "Audit log checked",
+    "backup": "Backup",
+    "restore": "Restore",
 }
 
 

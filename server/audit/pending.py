@@ -32,6 +32,14 @@ def acts(events: Sequence[Event]) -> tuple[Put, ...]:
     return tuple(Put(PENDING, f"{event.recorded:016x}{new_token()}", encode(event), expected=0) for event in events)
 
 
+def waits_since(id_: str) -> int:
+    """Microseconds since 1970, as its id tells; 0 for an id of another form, which is then taken for the oldest."""
+    try:
+        return int(id_[:16], 16)
+    except ValueError:
+        return 0
+
+
 def draft(record: Record) -> Draft:
     """What is written to the chain: with the id it waited under, so that after a crash it is not written again."""
     return Draft(Kind.WRITTEN, record.id.encode() + record.body)

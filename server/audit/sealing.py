@@ -3,6 +3,9 @@
 One process at a time has the chain `writes`. It appends a batch, then removes it from among the waiting, and only then
 takes the next. So what a crash left both there and here is in the last batch of the chain: whoever claims the chain
 removes those first.
+
+A restored archive is where more may be both there and here, because its journal was copied after its records: `settle`
+looks further back, once.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 
-from server.audit.chain import Kind, bound, parse_head
-from server.audit.pending import PENDING, draft, taken_id
+from server.audit.chain import WRITES, Kind, bound, parse_head
+from server.audit.checkpoint import is_of
+from server.audit.pending import PENDING, draft, taken_id, waits_since
 from server.audit.writer import Writer
 from storage.errors import Damaged, StoreUnavailable
 from storage.journal import Bodies, Journal, Line
-from storage.ports import Delete, Records
+from storage.ports import Cursor, Delete, Records
 from storage.query import EVERYTHING
 
 PASS = 500
@@ -26,6 +30,8 @@ _POLL, _POLL_FOR_CLAIM = 1.0, 5.0
 """Seconds between two looks for what other processes wrote, and between two tries to be the process that seals."""
 _SETTLED_WITHIN = 40
 _LOOK_AGAIN = 0.05
+_CLOCKS_APART = 3_600_000_000
+"""Microseconds by which the clocks of two servers may differ."""
 
 _log = logging.getLogger("weft.audit")
 
@@ -108,11 +114,47 @@ class Sealing:
         self._tidied = self._writer.claims
 
     def _taken(self, chain: str, line: Line) -> Iterator[str]:
-        """The id an entry waited under. One that was tampered with is for verification to find: it stops nothing."""
-        head = parse_head(line.head)
-        if line.body is None or head is None or head.kind != Kind.WRITTEN:
-            return
-        try:
-            yield taken_id(self._bodies.open(line.body, bound(chain, line.sequence)))
-        except Damaged:
-            _log.error("audit entry %s-%d cannot be opened: run `weft audit verify`", chain, line.sequence)
+        return _taken(self._bodies, chain, line)
+
+
+def _taken(bodies: Bodies, chain: str, line: Line) -> Iterator[str]:
+    """The id an entry waited under. One that was tampered with is for verification to find: it stops nothing."""
+    head = parse_head(line.head)
+    if line.body is None or head is None or head.kind != Kind.WRITTEN:
+        return
+    try:
+        yield taken_id(bodies.open(line.body, bound(chain, line.sequence)))
+    except Damaged:
+        _log.error("audit entry %s-%d cannot be opened: run `weft audit verify`", chain, line.sequence)
+
+
+async def settle(journal: Journal, bodies: Bodies, records: Records) -> None:
+    """Remove from among the waiting, however many they are, what a chain holds already."""
+    after: Cursor | None = None
+    waiting: list[str] = []
+    while True:
+        page = await records.find(PENDING, EVERYTHING, after=after, limit=PASS)
+        waiting += [record.id for record in page.records]
+        if (after := page.next) is None:
+            break
+    if not waiting:
+        return
+    oldest = min(map(waits_since, waiting)) - _CLOCKS_APART
+    taken = {id_ for chain in await journal.chains() for id_ in await _taken_since(journal, bodies, chain, oldest)}
+    found = [id_ for id_ in waiting if id_ in taken]
+    for start in range(0, len(found), PASS):
+        await records.commit([Delete(PENDING, id_) for id_ in found[start : start + PASS]])
+
+
+async def _taken_since(journal: Journal, bodies: Bodies, chain: str, oldest: int) -> list[str]:
+    """From the end of a chain of writes back to what was written to it before."""
+    last = await journal.last(chain) if is_of(chain, WRITES) else None
+    end = last.sequence + 1 if last is not None else 0
+    found: list[str] = []
+    while end:
+        start = max(0, end - PASS)
+        lines = await journal.read(chain, start, end - start)
+        found += [id_ for line in lines for id_ in _taken(bodies, chain, line)]
+        head = parse_head(lines[0].head) if lines else None
+        end = 0 if head is not None and head.recorded < oldest else start
+    return found

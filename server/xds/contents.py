@@ -67,7 +67,7 @@ class Contents:
         found: list[Record] = []
         for start in range(0, len(unique_ids), _TOGETHER):
             found += await self.records.get(CONTENT, unique_ids[start : start + _TOGETHER])
-        return {each.id: _kept(each) for each in found}
+        return {each.id: kept_in(each) for each in found}
 
     async def named(self) -> frozenset[str]:
         """The names of all blobs that documents lie in: a check of the store leaves these alone."""
@@ -96,6 +96,6 @@ def entered(unique_id: str, content: Received | Kept, version: int) -> Put:
     return Put(CONTENT, unique_id, body, {"blob": frozenset({content.ref.name})}, expected=version)
 
 
-def _kept(record: Record) -> Kept:
+def kept_in(record: Record) -> Kept:
     body = msgspec.json.decode(record.body, type=_Body)
     return Kept(BlobRef(body.blob, body.size), body.sha1, record.version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +10,13 @@ import pytest
 
 from server.audit.opening import Audit
 from server.audit.pending import PENDING
+from server.audit.sealing import settle
+from storage.encryption.bodies import SealedBodies
+from storage.encryption.ciphers import Algorithm
+from storage.encryption.keys import open_keys
 from storage.errors import StoreUnavailable
 from storage.journal import Journal, Line
-from storage.ports import Batch, Delete, Put, Records
+from storage.ports import Batch, Delete, Put, Record, Records
 from storage.query import EVERYTHING
 from tests.server.audit.trails import Desk, event, told
 
@@ -158,3 +162,41 @@ def test_an_entry_that_was_tampered_with_does_not_keep_others_waiting_for_ever(d
         await again.close()
 
     desk.run(work())
+
+
+def test_a_restored_archive_forgets_what_its_journal_holds_already_however_much(desk: Desk) -> None:
+    """The journal of a backup is younger than its records: those that wait here were moved there meanwhile."""
+
+    async def work() -> None:
+        audit = await desk.open()
+        for start in range(0, 1200, 100):
+            await write(desk, audit, range(start, start + 100))
+        waited = await _waiting(desk)
+        await audit.recorder.settle()
+        await audit.close()
+        await desk.records.commit([Put(PENDING, each.id, each.body) for each in waited])
+        await write(desk, audit, [5000])
+
+        bodies = SealedBodies(open_keys(desk.folder / "master.key"), Algorithm.AES_256_GCM)
+        await settle(desk.journal(), bodies, desk.records)
+        assert await desk.records.count(PENDING, EVERYTHING, at_most=9999) == 1
+        await settle(desk.journal(), bodies, desk.records)
+        audit = await desk.open()
+        await audit.recorder.settle()
+        found = [each async for each in _events(audit)]
+        assert sorted(found) == sorted(f"req-{number}" for number in (*range(1200), 5000))
+        await audit.close()
+
+    desk.run(work())
+
+
+async def _events(audit: Audit) -> AsyncIterator[str]:
+    page = await audit.recorder.events("", 500)
+    while page.events or page.has_more:
+        for each in page.events:
+            yield each.event.request
+        page = await audit.recorder.events(page.position, 500)
+
+
+async def _waiting(desk: Desk) -> list[Record]:
+    return (await desk.records.find(PENDING, EVERYTHING, limit=9999)).records
