@@ -12,7 +12,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 DEMO_PORT ?= 8080
 AUTH ?= smart
 
-.PHONY: help demo test check e2e bench conformance statements format clean
+.PHONY: help demo test check e2e backup-drill bench conformance statements format clean
 
 help:  ## What can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -53,6 +53,9 @@ test: .venv/.testing  ## Everything: the contract suite over every store, then a
 
 e2e: .venv/.testing  ## The end-to-end suite at full length (20 rounds of kill -9, a 2 GB study)
 	TEST_LENGTH=full $(PYTEST) -v tests/e2e
+
+backup-drill: .venv/.testing  ## Back up sample data beside its server, lose it, restore it on both pairs of stores, compare
+	$(PYTEST) -v tests/e2e/test_backup.py
 
 bench: .venv/.testing  ## Measure a fresh server on this machine (BENCH="--rounds 1")
 	$(BIN)/python -m tests.benchmarks local $(BENCH)

@@ -18,6 +18,8 @@ _COMMANDS = (
     ("serve", "serving:serving", "Serve DICOMweb, FHIR, XDS and sign-in until Ctrl-C."),
     ("import", "upkeep:upkeep", "Bring images and FHIR resources in."),
     ("verify", "upkeep:upkeep", "Compare every file of the archive with its digest."),
+    ("backup", "backup:backups", "Copy records, files and audit trail to another place."),
+    ("restore", "backup:backups", "Bring a snapshot back, into the empty place that the settings name."),
     ("reindex", "upkeep:upkeep", "Compute the search keys of FHIR resources anew."),
     ("statements", "statements:stating", "Write the conformance statements that the endpoints imply."),
     ("demo", "demo:demonstration", "Serve sample images and a synthetic ward."),

@@ -20,6 +20,7 @@ LONGEST = (
     "e2e/test_fhir_conformance.py",
     "server/importing/test_fhir_import.py",
     "e2e/test_crash.py",
+    "e2e/test_backup.py",
     "benchmarks/test_benchmarks.py",
     "e2e/test_import.py",
     "e2e/test_serving.py",

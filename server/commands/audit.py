@@ -49,7 +49,7 @@ def verify(since: From = "", until: To = "", json: Json = False, data: Data = No
         return report
 
     report = _over_trail(check, data, records)
-    for line in [_as_json(report)] if json else _as_text(report):
+    for line in [_as_json(report)] if json else as_text(report):
         say(line)
     raise typer.Exit(0 if report.is_sound else FOUND)
 
@@ -143,7 +143,7 @@ def _moment(text: str, zone: ZoneInfo) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
-def _as_text(report: Report) -> list[str]:
+def as_text(report: Report) -> list[str]:
     lines = [str(each) for each in report.findings]
     told = [
         f"{report.entries} entries",

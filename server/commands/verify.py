@@ -36,18 +36,18 @@ async def _verify(settings: Settings, *, decode: bool, sweep: bool) -> int:
     async with opened(settings) as services:
         with bar:
             task = bar.add_task("verifying", total=None, read="")
-            async for event in _events(services, decode=decode, sweep=sweep):
+            async for event in events(services, decode=decode, sweep=sweep):
                 if isinstance(event, Progress):
                     last = event
                     bar.update(task, completed=event.instances, total=event.total, read=decimal(event.octets))
                 else:
                     found[event.kind] += 1
-                    console.print(_line(event), markup=False)
+                    console.print(line_of(event), markup=False)
     console.print(f"{last.instances} instances, {decimal(last.octets)}: {_summary(found)}")
     return FOUND if any(not kind.is_note for kind in found) else CLEAN
 
 
-async def _events(services: Services, *, decode: bool, sweep: bool) -> AsyncIterator[Event]:
+async def events(services: Services, *, decode: bool, sweep: bool) -> AsyncIterator[Event]:
     """Of images, then of documents, whose octets join those of the last progress told."""
     documents = services.documents.repository.contents
 
@@ -67,7 +67,7 @@ async def _events(services: Services, *, decode: bool, sweep: bool) -> AsyncIter
             yield Finding(kind, checked.unique_id, checked.text)
 
 
-def _line(finding: Finding) -> str:
+def line_of(finding: Finding) -> str:
     removed = " (removed)" if finding.was_removed else ""
     return f"{finding.kind}: {finding.subject}{': ' if finding.text else ''}{finding.text}{removed}"
 

@@ -97,17 +97,17 @@ def answers(demo: Server, tokens: Mapping[str, str], reader: Path) -> dict[str, 
     for command in COMMANDS:
         if command.startswith("weft ") and "weft serve" not in command:
             printed.setdefault(command, []).append(_administered(demo, reader, command))
-        elif command.startswith(("curl ", "openssl ", "python ")):
+        elif command.startswith(("curl ", "openssl ", "python ", "mkdir ")):
             printed.setdefault(command, []).append(_typed(demo, tokens, reader, command))
     return printed
 
 
 def _typed(demo: Server, tokens: Mapping[str, str], reader: Path, command: str) -> str:
-    typed = command.replace("http://127.0.0.1:8080", demo.url)
+    typed = command.replace("http://127.0.0.1:8080", demo.url).replace("~/", f"{reader}/")
     if command.startswith("curl ") and "%{http_code}" not in command:
         typed += " --fail-with-body"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, **tokens, "PATH": path}
+    env = {**os.environ, **tokens, **_exported(demo, "WEFT_DATA"), "PATH": path}
     ended = subprocess.run(["bash", "-c", typed], cwd=reader, capture_output=True, text=True, timeout=60, env=env)
     assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
     return ended.stdout
@@ -240,6 +240,14 @@ def test_the_auditor_reads_what_was_done(answers: Mapping[str, list[str]]) -> No
     assert {each["resource"]["resourceType"] for each in entries} == {"AuditEvent"}
     assert "sound" in only(answers, "weft audit verify")
     assert "weft_audit_alerts_total" in only(answers, "/metrics")
+
+
+def test_a_backup_comes_back(answers: Mapping[str, list[str]], reader: Path) -> None:
+    assert "master.key" in only(answers, "weft backup", "--keep")
+    assert len(only(answers, "weft backup", "--list").splitlines()) == 2
+    assert "The archive comes back from this backup." in only(answers, "weft restore", "--rehearse")
+    assert "restored in" in only(answers, "weft restore", "--data")
+    assert (reader / "restored/weft.sqlite").exists()
 
 
 def test_users_and_apps_are_told_what_they_need(answers: Mapping[str, list[str]]) -> None:
