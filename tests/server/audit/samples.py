@@ -141,8 +141,9 @@ def samples() -> dict[str, list[Event]]:
         "P28": consent_decision(4),
         "P29": consent_decision(0),
         "P30": [
-            security.break_glass_started(AT, WHO, "unconscious in the emergency room", "Patient/3"),
+            begun := security.break_glass_started(AT, WHO, "unconscious in the emergency room", "Patient/3"),
             emergency(),
+            _over(begun),
         ],
         "P31": [security.changed(AT, WHO, Changed.ROLES, "U", "User/5", "nurse", before="0" * 64, after="1" * 64)],
         "P33": events_of(AT, context(), Deed(AUDIT_USED, "AuditEvent", "GET /fhir/AuditEvent?patient=3")),
