@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -50,17 +50,29 @@ async def back_up(settings: Settings, url: str, keep: int | None) -> int:
                 taken = await _taken(ground, target, lock)
         say(told(taken.manifest))
         say(f"copied {taken.files:,} files, {decimal(taken.octets)} in all, in {time.perf_counter() - begun:.1f} s")
+        status = _lacking(taken)
         if keep is not None:
-            await lock.check()
-            let_go = await keep_newest(keep, target.vault, target.shelf, target.manifests)
-            say(f"let go of {let_go.snapshots} older snapshots, with {let_go.files:,} files that only they had")
+            status |= await _let_go(keep, target, lock, taken)
     _say_keys(settings)
-    return _lacking(taken)
+    return status
+
+
+async def _let_go(keep: int, target: Target, lock: Lock, taken: Taken) -> int:
+    if taken.missing:
+        say("No older snapshot was let go of: one of them may still have what is missing.")
+        return LACKING
+    try:
+        let_go = await keep_newest(keep, target.vault, target.shelf, target.manifests, lock.check)
+    except StorageError as error:
+        say(f"There is a new snapshot, but not all older ones could be let go of: {error}")
+        return LACKING
+    say(f"let go of {let_go.snapshots} older snapshots, with {let_go.files:,} files that only they had")
+    return DONE
 
 
 @asynccontextmanager
 async def _told(ground: Groundwork, url: str) -> AsyncIterator[None]:
-    """In the audit trail: before anything leaves, and again where it comes to no snapshot."""
+    """In the audit trail: before anything leaves, and again where it comes to no snapshot, for whatever reason."""
     if ground.audit is None:
         yield
         return
@@ -68,14 +80,17 @@ async def _told(ground: Groundwork, url: str) -> AsyncIterator[None]:
     await record([backed_up(micros(ground.clock), administrator(), url)])
     try:
         yield
-    except StorageError:
+    except BaseException:
         await record([not_backed_up(micros(ground.clock), administrator(), url)])
         raise
 
 
 async def _taken(ground: Groundwork, target: Target, lock: Lock) -> Taken:
     settings, threads = ground.settings, ground.offload
-    remarks = await backup_keys.remarks(settings, threads)
+
+    async def remarks() -> Mapping[str, str]:
+        return await backup_keys.remarks(settings, threads)
+
     underlying = await open_underlying(settings.records_url, settings.blobs_url, threads)
     try:
         naming = Naming(ground.stores.records, ground.stores.blobs, NAMING, refs)

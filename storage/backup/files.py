@@ -1,6 +1,7 @@
 """Copies files from vault to vault, sealed as they are: only those that the other side lacks or has in other length.
 
-Listings come sorted and are merged, so that no side's names are ever held all at once.
+Listings come sorted and are merged, so that no side's names are ever held all at once. A store that lists in another
+order is refused: merged with it, a snapshot would miss files and `--keep` would let go of what is needed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from tempfile import TemporaryFile
 
 from storage.blob_names import is_name
-from storage.errors import Damaged, NotFound
+from storage.errors import Damaged, NotFound, StoreUnavailable
 from storage.ports import Bytes
 from storage.vault import Entry, Vault
 
@@ -23,10 +23,17 @@ _MOST_TOGETHER, _MOST_OCTETS = 64, 16 << 20
 
 
 async def blobs_in(vault: Vault) -> AsyncGenerator[Entry, None]:
+    last = ""
     async with aclosing(vault.list()) as entries:
         async for entry in entries:
-            if is_name(entry.name):
-                yield entry
+            if not is_name(entry.name):
+                continue
+            if entry.name <= last:
+                raise StoreUnavailable(
+                    "the store does not list files in the order of their names: no backup without that"
+                )
+            last = entry.name
+            yield entry
 
 
 async def merged(
@@ -92,24 +99,3 @@ class Copying:
             return b"".join([piece async for piece in self.source.read(entry)])
         except (NotFound, Damaged):
             return None
-
-
-class Spool:
-    """Entries in a temporary file, to be read again in their order."""
-
-    def __init__(self) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self.count = 0
-
-    def add(self, entry: Entry) -> None:
-        self._file.write(b"%s %d\n" % (entry.name.encode(), entry.size))
-        self.count += 1
-
-    async def read(self) -> AsyncGenerator[Entry, None]:
-        self._file.seek(0)
-        for line in self._file:
-            name, _, size = line.decode().partition(" ")
-            yield Entry(name, int(size))
-
-    def close(self) -> None:
-        self._file.close()

@@ -8,7 +8,8 @@ the manifest names; so a manifest stays short, and nobody ever holds a whole lis
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -114,10 +115,26 @@ class Listing:
 async def read(parts: Parts, listed: Listed) -> AsyncGenerator[list[bytes], None]:
     """The entries, a part at a time."""
     for outer in listed.index:
-        digests_ = list(_entries(await parts.get(outer)))
-        for start in range(0, len(digests_), _AHEAD):
-            for content in await asyncio.gather(*map(parts.get, digests_[start : start + _AHEAD])):
+        async with aclosing(_contents(parts, list(_entries(await parts.get(outer))))) as contents:
+            async for content in contents:
                 yield list(_entries(content))
+
+
+async def read_once(parts: Parts, lists: Iterable[Listed]) -> AsyncGenerator[list[bytes], None]:
+    """The entries of several lists, in no order; of a part that they share once."""
+    seen: set[bytes] = set()
+    for outer in dict.fromkeys(outer for listed in lists for outer in listed.index):
+        fresh = [digest for digest in _entries(await parts.get(outer)) if digest not in seen]
+        seen.update(fresh)
+        async with aclosing(_contents(parts, fresh)) as contents:
+            async for content in contents:
+                yield list(_entries(content))
+
+
+async def _contents(parts: Parts, digests_: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(digests_), _AHEAD):
+        for content in await asyncio.gather(*map(parts.get, digests_[start : start + _AHEAD])):
+            yield content
 
 
 async def digests(parts: Parts, lists: Iterable[Listed]) -> AsyncGenerator[list[bytes], None]:

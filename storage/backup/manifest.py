@@ -5,6 +5,7 @@ It is sealed like every part; the id says when the snapshot was begun, and stand
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -14,11 +15,12 @@ import msgspec
 
 from storage.backup.lists import Listed
 from storage.encryption.chunks import Chunks
-from storage.errors import Damaged, NotFound
+from storage.errors import Damaged, NotFound, StoreUnavailable
 from storage.vault import Below, Vault
 
 FORMAT = 1
 _FOLDER = "snapshots/"
+_ID = re.compile(r"\d{8}t\d{9}-[0-9a-f]{4}", re.ASCII)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -75,7 +77,25 @@ class Manifests:
     async def ids(self) -> list[str]:
         """The oldest first."""
         async with aclosing(self._vault.list()) as entries:
-            return [name async for name, _ in entries]
+            return sorted([name async for name, _ in entries if _ID.fullmatch(name)])
+
+    async def check_next(self, begun: datetime) -> None:
+        """Whether a snapshot that is begun now follows those that are there, as the newest, of the same archive.
+
+        `StoreUnavailable` where it does not. What another archive put here could neither be told from what is no longer
+        needed nor be read, and a snapshot that is not the newest would be the first to be let go of.
+        """
+        ids = await self.ids()
+        if not ids:
+            return
+        try:
+            newest = await self.get(ids[-1])
+        except Damaged as error:
+            raise Damaged(f"{error}; back up into another place, or remove that snapshot") from error
+        if newest.begun >= begun:
+            raise StoreUnavailable(
+                f"snapshot {newest.id} is of a time that is still to come: look at this machine's clock, or remove it"
+            )
 
     async def get(self, id_: str) -> Manifest:
         """`NotFound`; `Damaged` for one that is not what was written, or by another key or form than is known here."""

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from typing import TypeVar
 from zlib import crc32
 
-from storage.backup.files import FOLDER, Copying, Spool, blobs_in, merged
+from storage.backup.files import FOLDER, Copying, blobs_in, merged
 from storage.backup.lists import NAMES, Listed, Listing
 from storage.backup.manifest import FORMAT, Manifest, Manifests, new_id, now
 from storage.backup.rows import JournalKeeping, keep_rows
 from storage.backup.shelf import Shelf
+from storage.backup.spools import Sorted, Spool
 from storage.journal import Journal
 from storage.rows import Row, Rows
 from storage.vault import Below, Entry, Vault
 
 _ATTEMPTS = 4
-_GRACE = timedelta(days=1)
-"""A file that was begun longer ago than this before the first listing was in it: no upload lasts so long."""
 _TOGETHER = 256
 
 
@@ -58,36 +57,36 @@ class Taking:
     target: Vault
     shelf: Shelf
     manifests: Manifests
-    _named: dict[str, int] = field(default_factory=dict)
-    """Of files begun lately, what the rows of the moment name, with sizes; those that were found are let go of."""
 
-    async def run(self, version: str, remarks: Mapping[str, str], check: Callable[[], Awaitable[None]]) -> Taken:
-        """`check` is asked before anything that is told counts, and raises where another backup is under way."""
+    async def run(
+        self, version: str, remarks: Callable[[], Awaitable[Mapping[str, str]]], check: Callable[[], Awaitable[None]]
+    ) -> Taken:
+        """`remarks` are asked for last, so that a key renewed meanwhile is known. `check` is asked before anything that
+        is told counts, and raises where another backup is under way."""
         begun = now()
-        id_ = new_id(begun)
+        await self.manifests.check_next(begun)
         copying = Copying(self.archive.files, Below(self.target, FOLDER))
         await self.shelf.look()
+        missing: list[str] = []
         async with AsyncExitStack() as undo:
-            seen = await self._first_pass(copying)
-            undo.callback(seen.close)
-            lacking: dict[str, int] = {}
+            seen = await self._first_pass(copying, _closed(undo, Spool()))
             for _ in range(_ATTEMPTS):
-                records = await self._records(begun)
+                lacking, named = missing, _closed(undo, Sorted())
+                records = await self._records(named)
                 journal = await self._journal()
-                files, seen = await self._last_pass(copying, seen)
-                undo.callback(seen.close)
-                if self._named in ({}, lacking):
+                files, seen = await self._last_pass(copying, seen, _closed(undo, Spool()))
+                missing = await _missing(seen, named)
+                if missing in ([], lacking):
                     break
-                lacking = self._named
-        manifest = Manifest(id_, FORMAT, begun, now(), version, records, journal, files, remarks)
+        told = await remarks()
+        manifest = Manifest(new_id(begun), FORMAT, begun, now(), version, records, journal, files, told)
         await self.shelf.flush()
         await check()
         await self.manifests.put(manifest)
-        return Taken(manifest, copying.files, copying.octets + self.shelf.written, sorted(self._named))
+        return Taken(manifest, copying.files, copying.octets + self.shelf.written, missing)
 
-    async def _first_pass(self, copying: Copying) -> Spool:
+    async def _first_pass(self, copying: Copying, seen: Spool) -> Spool:
         """Copies what the target lacks; gives what both have by then."""
-        seen = Spool()
         waiting: list[tuple[Entry, bool]] = []
         async with aclosing(merged(blobs_in(copying.source), blobs_in(copying.target))) as pairs:
             async for ours, theirs in pairs:
@@ -103,17 +102,12 @@ class Taking:
         """Copies those that are not there; what is there then, in its order, goes into the spool."""
         gone = await copying.copy(entry for entry, is_there in waiting if not is_there)
         there = [entry for entry, _ in waiting if entry.name not in gone]
-        for entry in there:
-            seen.add(entry)
+        seen.add(there)
         return there
 
-    async def _records(self, begun: datetime) -> dict[str, Listed]:
-        self._named = {}
-        since = f"{begun - _GRACE:%Y%m%d/%H%M}"
-
+    async def _records(self, named: Sorted) -> dict[str, Listed]:
         async def seen(collection: str, rows: Sequence[Row]) -> None:
-            named = await self.archive.named(collection, rows)
-            self._named.update((name, size) for name, size in named if name >= since)
+            named.add(await self.archive.named(collection, rows))
 
         async with self.archive.rows.snapshot() as moment:
             return await keep_rows(self.shelf, moment, seen)
@@ -129,25 +123,39 @@ class Taking:
         await keeping.keep([chain for chain in later if not self.archive.vouches(chain)])
         return await keeping.end()
 
-    async def _last_pass(self, copying: Copying, before: Spool) -> tuple[Listed, Spool]:
+    async def _last_pass(self, copying: Copying, before: Spool, seen: Spool) -> tuple[Listed, Spool]:
         """Copies what came since; gives all that the snapshot keeps: what is there, and what was and went."""
-        listing, seen = Listing(self.shelf, NAMES), Spool()
+        listing = Listing(self.shelf, NAMES)
         waiting: list[tuple[Entry, bool]] = []
         async with aclosing(merged(blobs_in(copying.source), before.read())) as pairs:
             async for ours, theirs in pairs:
                 waiting += _kept(ours, theirs)
                 if len(waiting) >= _TOGETHER:
-                    await self._listed(listing, await self._brought(copying, waiting, seen))
+                    await _list(listing, await self._brought(copying, waiting, seen))
                     waiting = []
-        await self._listed(listing, await self._brought(copying, waiting, seen))
+        await _list(listing, await self._brought(copying, waiting, seen))
         return await listing.end(), seen
 
-    async def _listed(self, listing: Listing, entries: Sequence[Entry]) -> None:
-        for name, size in entries:
-            if self._named.get(name) == size:
-                del self._named[name]
-            text = f"{name} {size}".encode()
-            await listing.add(text, crc32(text), size)
+
+async def _list(listing: Listing, entries: Sequence[Entry]) -> None:
+    for name, size in entries:
+        text = f"{name} {size}".encode()
+        await listing.add(text, crc32(text), size)
+
+
+async def _missing(kept: Spool, named: Sorted) -> list[str]:
+    """What rows name and the snapshot has not, or not of that length."""
+    async with aclosing(merged(kept.read(), named.read())) as pairs:
+        return [wanted.name async for there, wanted in pairs if wanted is not None and there != wanted]
+
+
+C = TypeVar("C", Spool, Sorted)
+
+
+def _closed(undo: AsyncExitStack, spool: C) -> C:
+    """In the end."""
+    undo.callback(spool.close)
+    return spool
 
 
 def _kept(ours: Entry | None, theirs: Entry | None) -> list[tuple[Entry, bool]]:

@@ -125,6 +125,10 @@ async def nothing() -> None:
     """What has nothing more to do, or to say."""
 
 
+async def remarks() -> Mapping[str, str]:
+    return {"made": "for tests"}
+
+
 def archive_of(each: Opened) -> Archive:
     naming = Naming(each.stores.records, each.stores.blobs, frozenset({FILED}), lambda _, record: [_ref(record)])
     return Archive(
@@ -135,7 +139,7 @@ def archive_of(each: Opened) -> Archive:
 async def back_up(site: Site, url: str, change: Callable[[Archive], Archive] = lambda archive: archive) -> Taken:
     async with opened(site) as each, target_of(site, url) as target:
         taking = Taking(change(archive_of(each)), target.vault, target.shelf, target.manifests)
-        return await taking.run("1.2.3", {"made": "for tests"}, nothing)
+        return await taking.run("1.2.3", remarks, nothing)
 
 
 async def restore(
@@ -153,7 +157,7 @@ async def manifests_in(site: Site, url: str) -> list[Manifest]:
 
 async def kept_newest(site: Site, url: str, number: int) -> LetGo:
     async with target_of(site, url) as target:
-        return await keep_newest(number, target.vault, target.shelf, target.manifests)
+        return await keep_newest(number, target.vault, target.shelf, target.manifests, nothing)
 
 
 async def entries_in(site: Site, url: str, prefix: str = "") -> list[Entry]:

@@ -26,6 +26,7 @@ from tests.contract.backup.sites import (
     manifests_in,
     nothing,
     opened,
+    remarks,
     restore,
     target_of,
 )
@@ -73,7 +74,7 @@ def test_a_snapshot_among_writers_is_whole(site: Site, new_site: NewSite, target
                 await each.file(f"old-{number}", b"old" * 1000)
             writers = [asyncio.create_task(write(each, name, over)) for name in "ab"]
             for _ in range(3):
-                taken = await Taking(archive_of(each), to.vault, to.shelf, to.manifests).run("1", {}, nothing)
+                taken = await Taking(archive_of(each), to.vault, to.shelf, to.manifests).run("1", remarks, nothing)
                 assert not taken.missing
             over.set()
             assert all([await writer > 5 for writer in writers])
@@ -108,7 +109,7 @@ def test_what_came_and_went_between_is_noticed_and_the_moment_taken_again(site: 
 
             rows = Passing(archive.rows)
             taking = Taking(replace(archive, rows=rows), to.vault, to.shelf, to.manifests)
-            taken = await taking.run("1", {}, nothing)
+            taken = await taking.run("1", remarks, nothing)
             assert rows.moments == 2
             assert not taken.missing
             assert FILED not in taken.manifest.records
@@ -162,7 +163,9 @@ def test_a_file_that_grew_meanwhile_is_copied_again(new_site: NewSite, target: s
                         yield moment
 
             rows = Later(archive.rows)
-            taken = await Taking(replace(archive, rows=rows), to.vault, to.shelf, to.manifests).run("1", {}, nothing)
+            taken = await Taking(replace(archive, rows=rows), to.vault, to.shelf, to.manifests).run(
+                "1", remarks, nothing
+            )
             assert not taken.missing
         await restore(new, target)
         async with opened(new) as each:
@@ -181,7 +184,7 @@ def test_a_reason_that_is_written_meanwhile_comes_with_what_it_is_for(new_site: 
             await each.note("log-2", 0, 5)
             journal = Dropping(each.journal, each)
             archive = replace(archive_of(each), journal=journal)
-            taken = await Taking(archive, to.vault, to.shelf, to.manifests).run("1", {}, nothing)
+            taken = await Taking(archive, to.vault, to.shelf, to.manifests).run("1", remarks, nothing)
             assert taken.manifest.journal["log-1"].count == 6
         await restore(new, target)
         async with opened(new) as each:
@@ -224,7 +227,7 @@ def test_chains_that_vouch_for_others_are_read_before_them(site: Site, target: s
 
             journal.read = watched  # type: ignore[method-assign]
             archive: Archive = replace(archive_of(each), journal=journal)
-            await Taking(archive, to.vault, to.shelf, to.manifests).run("1", {}, nothing)
+            await Taking(archive, to.vault, to.shelf, to.manifests).run("1", remarks, nothing)
             assert list(dict.fromkeys(seen)) == ["checkpoints", "a", "log-1"]
 
     asyncio.run(work())
