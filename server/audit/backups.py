@@ -31,6 +31,8 @@ def restored(at: int, who: Who, source: str, snapshot: str, told: str) -> Event:
 
 
 def place_of(url: str) -> str:
+    if url.startswith("file:"):
+        return url
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

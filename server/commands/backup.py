@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -24,6 +27,21 @@ Snapshot = Annotated[str, typer.Option(help="Which one, as --list names it; the 
 Rehearse = Annotated[bool, typer.Option("--rehearse", help="Restore elsewhere, check everything, remove it again.")]
 
 
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """On SIGTERM as on Ctrl-C: no lock stays in the target, no rehearsal in the temporary folder; the trail is told.
+
+    SIGTERM is passed on as SIGINT, which asyncio turns into a cancellation.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail("broken off")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @backups.command()
 def backup(
     target: Target,
@@ -37,10 +55,11 @@ def backup(
 
     Servers go on meanwhile. What is there from before is not copied again. Key files are never in it.
 
-    Exit status: 0 done, 1 the archive itself lacks files that records name, 2 no snapshot was made.
+    Exit status: 0 done, 1 the archive itself lacks files that records name, or older snapshots were not let go of, 2 no
+    snapshot was made.
     """
     settings = settings_or_exit(data=data, records=records, blobs=blobs)
-    with failing_clearly():
+    with failing_clearly(), ending_in_order():
         if list_:
             asyncio.run(listed(settings, url_of(target, is_new=False)))
             return
@@ -66,7 +85,7 @@ def restore(
     settings = settings_or_exit(data=data, records=records, blobs=blobs)
     if rehearsed and (records or blobs):
         fail("--rehearse takes a place of its own; give --data only, where the key files are")
-    with failing_clearly():
+    with failing_clearly(), ending_in_order():
         url = url_of(source, is_new=False)
         status = asyncio.run((rehearse if rehearsed else run_restore)(settings, url, snapshot))
     raise typer.Exit(status)

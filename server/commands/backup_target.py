@@ -6,17 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rich.filesize import decimal
 
-from server.commands.acting import show
+from server.commands.acting import say, show
 from server.commands.configuration import fail
 from server.kernel.offload import Offload
 from server.settings import Settings, SettingsError
 from storage.backup.manifest import Manifest, Manifests
 from storage.backup.shelf import Shelf
-from storage.errors import NotFound
+from storage.errors import Damaged, NotFound
 from storage.open import open_chunks, open_vault
 from storage.vault import Vault
 
@@ -30,10 +29,11 @@ class Target:
 
 def url_of(text: str, *, is_new: bool) -> str:
     """A folder's path as a URL. Unless it may be a new one, it has to be there."""
-    url = text if "://" in text else Path(text).expanduser().resolve().as_uri()
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not is_new and not Path(parts.path).is_dir():
-        fail(f"there is no folder {parts.path}")
+    # Paths are taken as they stand, without percent signs for what a URL cannot hold.
+    url = text if "://" in text else f"file://{Path(text).expanduser().resolve()}"
+    scheme, _, path = url.partition("://")
+    if scheme == "file" and not is_new and not Path(path).is_dir():
+        fail(f"there is no folder {path}")
     return url
 
 
@@ -57,10 +57,17 @@ async def chosen(target: Target, snapshot: str) -> Manifest:
 
 
 async def listed(settings: Settings, url: str) -> None:
+    """Those that can be read with these keys in a table; the others by name, and why."""
     threads = Offload()
+    found: list[Manifest] = []
+    others: list[str] = []
     try:
         async with opened_target(settings, url, threads) as target:
-            found = [await target.manifests.get(id_) for id_ in await target.manifests.ids()]
+            for id_ in await target.manifests.ids():
+                try:
+                    found.append(await target.manifests.get(id_))
+                except Damaged as error:
+                    others.append(str(error))
     finally:
         threads.close()
     rows = [
@@ -75,7 +82,10 @@ async def listed(settings: Settings, url: str) -> None:
         )
         for each in found
     ]
-    show(("SNAPSHOT", "TAKEN (UTC)", "RECORDS", "FILES", "AUDIT LINES", "SIZE", "WEFT"), rows, "There is none yet.")
+    if rows or not others:
+        show(("SNAPSHOT", "TAKEN (UTC)", "RECORDS", "FILES", "AUDIT LINES", "SIZE", "WEFT"), rows, "There is none yet.")
+    for each in others:
+        say(each)
 
 
 def told(manifest: Manifest) -> str:

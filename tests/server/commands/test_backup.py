@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from server.audit.backups import place_of
 from server.audit.event import Event
 from server.cli import main
 from server.commands.backing_up import NAMING, refs
+from server.commands.backup_keys import check, remarks
 from server.fhir.export.job import COLLECTION
 from server.groundwork import Groundwork
 from server.kernel.measuring import Received
+from server.kernel.offload import Offload
+from server.settings import Settings, SettingsError
 from server.xds.contents import CONTENT, entered
+from storage.encryption.keys import rotate_data_key
 from storage.ports import BlobRef, Record
 from tests.data.instances import write_instances
 from tests.server.commands.administering import asking, refused, told, weft
@@ -86,6 +91,71 @@ def test_a_backup_that_comes_to_nothing_is_told_as_well(data: Path, tmp_path: Pa
 def test_what_opens_a_target_is_not_told() -> None:
     assert place_of("s3://bucket/a/b?endpoint=https://x&region=y") == "s3://bucket/a/b"
     assert place_of("s3://user:secret@bucket/a") == "s3://bucket/a"
+
+
+def test_a_folder_may_have_any_name(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my 备份 100%25 #1"
+    told(data, "backup", str(folder))
+    assert (folder / "snapshots").is_dir()
+    assert len(told(data, "backup", str(folder), "--list").splitlines()) == 2
+    assert "comes back" in told(data, "restore", str(folder), "--rehearse")
+    (taken,) = [each for each in asking(data, events) if each.subtype == "backup"]
+    assert taken.entities[0].reference == f"file://{folder}"
+
+
+def test_another_archives_place_is_left_alone(data: Path, tmp_path: Path) -> None:
+    told(data, "backup", str(tmp_path / "backup"))
+    other = tmp_path / "other"
+    told(other, "user", "list")
+    assert "back up into another place" in refused(other, "backup", str(tmp_path / "backup"), "--keep", "1")
+    assert [each.outcome for each in asking(other, events) if each.subtype == "backup"] == [0, 8]
+    listing = told(other, "backup", str(tmp_path / "backup"), "--list")
+    assert "another key file's" in listing
+    assert len(listing.splitlines()) == 1
+    assert len(told(data, "backup", str(tmp_path / "backup"), "--list").splitlines()) == 2
+
+
+def test_a_snapshot_counts_although_older_ones_stay(data: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        told(data, "backup", str(tmp_path / "backup"))
+    first, _ = sorted((tmp_path / "backup/snapshots").iterdir())
+    first.write_bytes(first.read_bytes()[:-1])
+    ended = weft(data, "backup", str(tmp_path / "backup"), "--keep", "3")
+    assert ended.exit_code == 1
+    assert f"could be let go of: snapshot {first.name}" in ended.stdout
+    listing = told(data, "backup", str(tmp_path / "backup"), "--list").splitlines()
+    assert len(listing) == 4
+    assert first.name in listing[-1]
+
+
+def test_what_the_archive_lost_is_not_let_go_of(data: Path, tmp_path: Path) -> None:
+    told(data, "backup", str(tmp_path / "backup"))
+    next(path for path in (data / "blobs").rglob("*") if path.is_file()).unlink()
+    for _ in range(2):
+        ended = weft(data, "backup", str(tmp_path / "backup"), "--keep", "1")
+        assert ended.exit_code == 1
+        assert "No older snapshot was let go of" in ended.stdout
+    first, *_ = sorted((tmp_path / "backup/snapshots").iterdir())
+    assert "comes back" in told(data, "restore", str(tmp_path / "backup"), "--snapshot", first.name, "--rehearse")
+
+
+def test_a_key_file_from_before_a_renewal_is_refused(data: Path, tmp_path: Path) -> None:
+    """Although it opens a snapshot's own account, where the key was renewed while that was taken."""
+    new = with_keys(data, tmp_path / "new")
+    rotate_data_key(data / "master.key")
+    threads = Offload()
+    try:
+        said = asyncio.run(remarks(Settings(data=data), threads))
+        asyncio.run(check(Settings(data=data), said, threads))
+        with pytest.raises(SettingsError, match=r"master.key is a copy from before a key was renewed"):
+            asyncio.run(check(Settings(data=new), said, threads))
+    finally:
+        threads.close()
+
+
+def test_a_key_file_that_cannot_be_read_is_told_in_a_sentence(data: Path, tmp_path: Path) -> None:
+    (data / "index.key").write_text("nonsense")
+    assert "index.key holds no secret" in refused(data, "backup", str(tmp_path / "backup"))
 
 
 def test_only_an_empty_place_is_restored_into(data: Path, tmp_path: Path) -> None:
