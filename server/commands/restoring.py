@@ -35,6 +35,7 @@ async def restore(settings: Settings, url: str, snapshot: str) -> int:
             at = micros(ground.clock)
             await ground.audit.recorder.record([restored(at, administrator(), url, manifest.id, told(manifest))])
     say(f"{told(manifest)}: restored in {time.perf_counter() - begun:.1f} s")
+    say("`weft verify` and `weft audit verify` tell whether every file and every entry is as it was written.")
     if settings.audit_witness:
         say("The witness tells of what was recorded since the snapshot: give WEFT_AUDIT_WITNESS a new place.")
     return say_missing(missing)

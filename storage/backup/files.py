@@ -1,4 +1,4 @@
-"""Copies files from vault to vault, sealed as they are: only those that the other side lacks or has in other length.
+"""Copies files from vault to vault, sealed as they are: those that the other side lacks, or has only a part of.
 
 Listings come sorted and are merged, so that no side's names are ever held all at once. A store that lists in another
 order is refused: merged with it, a snapshot would miss files and `--keep` would let go of what is needed.
@@ -62,7 +62,7 @@ class Copying:
     octets: int = 0
 
     async def copy(self, entries: Iterable[Entry]) -> set[str]:
-        """The names of those that were not there, or not so long."""
+        """The names of those that were not there, not so long or not to be read."""
         gone: set[str] = set()
         short: list[Entry] = []
         for entry in entries:

@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from storage.errors import StoreUnavailable
 from storage.vault import Entry
 
-_SORTED = 1 << 18
+_SORTED = 1 << 17
 """Entries that are sorted at once; for each so many there is an open file."""
 
 

@@ -91,7 +91,7 @@ class Taking:
         async with aclosing(merged(blobs_in(copying.source), blobs_in(copying.target))) as pairs:
             async for ours, theirs in pairs:
                 if ours is not None:
-                    waiting.append((ours, ours == theirs))
+                    waiting.append(_wanted(ours, theirs))
                 if len(waiting) == _TOGETHER:
                     await self._brought(copying, waiting, seen)
                     waiting = []
@@ -162,4 +162,14 @@ def _kept(ours: Entry | None, theirs: Entry | None) -> list[tuple[Entry, bool]]:
     """What to bring, if anything, and whether it is there already."""
     if ours is None:
         return [(theirs, True)] if theirs is not None else []
-    return [(ours, ours == theirs)]
+    return [_wanted(ours, theirs)]
+
+
+def _wanted(ours: Entry, theirs: Entry | None) -> tuple[Entry, bool]:
+    """What is to be in the snapshot, and whether it is there already.
+
+    A file only grows until it is whole. One that is longer in the target was cut short here since: its copy stays.
+    """
+    if theirs is not None and theirs.size >= ours.size:
+        return theirs, True
+    return ours, False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
+from storage.errors import Damaged
 from storage.filesystem.files import open_to_read, read_exactly, translated, write
 from storage.filesystem.linux import start_flush
 from storage.pieces import PIECE, ahead, even, settled
@@ -76,7 +78,7 @@ class FolderVault:
         return await self._threads.io(self._fetch, self._path(name))
 
     def _fetch(self, path: str) -> bytes:
-        with translated(self._place), os.fdopen(open_to_read(path), "rb") as file:
+        with translated(self._place), _readable(), os.fdopen(open_to_read(path), "rb") as file:
             return file.read()
 
     async def read(self, entry: Entry) -> AsyncGenerator[Bytes, None]:
@@ -91,7 +93,7 @@ class FolderVault:
 
     def _piece(self, path: str, start: int, size: int) -> Bytes:
         content = bytearray(size)
-        with translated(self._place):
+        with translated(self._place), _readable():
             descriptor = open_to_read(path)
             try:
                 read_exactly(descriptor, content, start)
@@ -148,6 +150,17 @@ class _Made:
         if self._hidden is not None:
             with suppress(OSError):
                 os.unlink(self._hidden)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What a failing disk does not give back is one file's damage: all others can be copied still."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise Damaged("damaged: the disk cannot read it") from error
 
 
 def _below(folder: str, prefix: str) -> Iterator[Entry]:

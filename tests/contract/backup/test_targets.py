@@ -215,3 +215,25 @@ def test_what_is_remembered_of_keys_is_what_they_are_in_the_end(new_site: NewSit
 
     site = new_site(PAIRS[0])
     asyncio.run(work())
+
+
+def cut_short(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:50])
+
+
+def test_a_file_that_was_cut_short_spoils_no_copy_of_it(new_site: NewSite, target: str) -> None:
+    async def work() -> None:
+        await filled(site)
+        await back_up(site, target)
+        cut_short(Path(site.blobs.removeprefix("file://")))
+        assert not (await back_up(site, target)).files
+        for manifest in await manifests_in(site, target):
+            new = new_site(PAIRS[0])
+            assert await restore(new, target, manifest.id) == []
+            async with opened(new) as each:
+                assert await each.contents() == {f"f{number}": b"%d" % number * 100 for number in range(3)}
+
+    site = new_site(PAIRS[0])
+    asyncio.run(work())

@@ -135,6 +135,20 @@ def test_what_a_folder_acknowledges_has_been_flushed(tmp_path: Path, monkeypatch
     run(f"file://{tmp_path}", act)
 
 
+def test_what_a_disk_cannot_read_is_one_files_damage(tmp_path: Path) -> None:
+    async def act(vault: Vault) -> None:
+        await vault.put_all([("a/c", b"c")])
+        # The system answers a read at its beginning as a failing disk does.
+        (tmp_path / "a/b").symlink_to("/proc/self/mem")
+        with pytest.raises(Damaged, match="the disk cannot read it"):
+            await whole(vault, Entry("a/b", 10))
+        with pytest.raises(Damaged, match="the disk cannot read it"):
+            await vault.fetch("a/b")
+        assert bytes(await vault.fetch("a/c")) == b"c"
+
+    run(f"file://{tmp_path}", act)
+
+
 def test_what_is_half_written_is_not_listed(tmp_path: Path) -> None:
     async def act(vault: Vault) -> None:
         async def look() -> AsyncIterator[Bytes]:
