@@ -96,7 +96,7 @@ class Verifier:
         try:
             await self.retriever.blobs.fetch(ref)
         except StorageError as error:
-            return [Finding(FindingKind.METADATA_MISSING, uid, str(error))]
+            return [Finding(FindingKind.METADATA_MISSING, uid, f"{error}, in {ref.name}")]
         return []
 
     async def _check_instance(self, row: StoredInstance, room: asyncio.Semaphore) -> list[Finding]:
@@ -116,11 +116,11 @@ class Verifier:
         except NotFound:
             return Finding(FindingKind.FILE_MISSING, uid, row.blob.name)
         except StorageError as error:
-            return Finding(FindingKind.FILE_DAMAGED, uid, str(error))
+            return _damaged(row, str(error))
         if length != row.blob.size:
-            return Finding(FindingKind.FILE_DAMAGED, uid, f"{length} bytes, {row.blob.size} were stored")
+            return _damaged(row, f"{length} bytes, {row.blob.size} were stored")
         if sha256 != row.sha256:
-            return Finding(FindingKind.FILE_DAMAGED, uid, "other bytes than were stored")
+            return _damaged(row, "other bytes than were stored")
         return None
 
     async def _hash(self, blob: BlobRef) -> tuple[str, int]:
@@ -169,6 +169,11 @@ class Verifier:
         if self.sweep:
             await self.retriever.blobs.delete(BlobRef(name, 0))
         return Finding(FindingKind.FILE_UNREFERENCED, name, was_removed=self.sweep)
+
+
+def _damaged(row: StoredInstance, text: str) -> Finding:
+    """With the name of the file, by which it is found in the store and in its backups."""
+    return Finding(FindingKind.FILE_DAMAGED, row.sop_instance_uid, f"{text}, in {row.blob.name}")
 
 
 def _written(name: str) -> datetime:

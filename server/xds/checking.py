@@ -55,7 +55,7 @@ class DocumentCheck:
         except NotFound:
             return Damage(unique_id, kept.ref.name, is_missing=True)
         except (StorageError, Problem) as error:
-            return Damage(unique_id, str(error))
+            return Damage(unique_id, f"{error}, in {kept.ref.name}")
         if measured.size != kept.ref.size or measured.sha1 != kept.sha1:
-            return Damage(unique_id, "other octets than were provided")
+            return Damage(unique_id, f"other octets than were provided, in {kept.ref.name}")
         return Checked(measured.size)

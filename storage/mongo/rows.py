@@ -58,7 +58,10 @@ class MongoRows:
     ) -> AsyncGenerator[Stretch, None]:
         for index, name in enumerate(names):
             cursor = self._database[name].find({}, session=session, batch_size=_MOST_ROWS)
-            while rows := await _some(cursor, may_be_newer=index >= before):
+            may_be_newer = index >= before
+            while rows := await _some(cursor, may_be_newer=may_be_newer):
+                # What had rows at the moment is no newer than that: from now on it counts as an error.
+                may_be_newer = False
                 yield Stretch(unescaped(name), rows)
 
     async def _collections(self) -> list[str]:
@@ -94,7 +97,7 @@ async def _some(cursor: AsyncCursor[Document], *, may_be_newer: bool) -> list[Ro
     except StopAsyncIteration:
         pass
     except OperationFailure as error:
-        if error.code != _NOT_YET or not may_be_newer:
+        if error.code != _NOT_YET or not may_be_newer or found:
             raise _failure(error) from error
     except PyMongoError as error:
         raise unavailable(error) from error

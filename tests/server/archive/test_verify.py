@@ -99,8 +99,11 @@ async def test_an_archive_that_is_whole_is_clean(tmp_path: Path) -> None:
 )
 async def test_harm_to_a_file_is_found(tmp_path: Path, harm: Callable[[Path], None], kind: FindingKind) -> None:
     async with archive(tmp_path) as services:
-        harm(file_of(tmp_path, UID))
-        assert [(each.kind, each.subject) for each in await findings(services)] == [(kind, UID)]
+        file = file_of(tmp_path, UID)
+        harm(file)
+        (found,) = await findings(services)
+        assert (found.kind, found.subject) == (kind, UID)
+        assert file.name in found.text
 
 
 @pytest.mark.anyio

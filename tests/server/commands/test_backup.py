@@ -203,11 +203,14 @@ def test_a_rehearsal_leaves_nothing_and_finds_what_was_altered(data: Path, tmp_p
     ended = weft(data, "restore", str(tmp_path / "backup"), "--rehearse")
     assert ended.exit_code == 1
     assert "damaged" in ended.stdout
+    assert file.name in ended.stdout
     file.unlink()
     ended = weft(data, "restore", str(tmp_path / "backup"), "--rehearse")
     assert ended.exit_code == 1
     assert file.name in ended.stdout
     assert "does NOT come back whole" in ended.stdout
+    assert "copied 1 files" in told(data, "backup", str(tmp_path / "backup"))
+    assert "comes back" in told(data, "restore", str(tmp_path / "backup"), "--rehearse")
 
 
 def test_files_that_the_archive_lost_are_told_by_the_backup(data: Path, tmp_path: Path) -> None:
