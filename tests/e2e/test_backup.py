@@ -326,6 +326,10 @@ def test_what_is_broken_off_leaves_nothing_behind(
         assert process.returncode == 2
     assert list((tmp_path / "tmp").iterdir()) == []
     done(weft(place, "restore", str(backup)))
+    long = place.data / "blobs/20000101/0000" / ("f" * 32)
+    long.parent.mkdir(parents=True)
+    with long.open("wb") as file:
+        file.truncate(1 << 30)
     target = tmp_path / "backup"
     with begun(place, "backup", str(target)) as process:
         eventually(lambda: (target / "files").exists())
