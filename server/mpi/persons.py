@@ -16,6 +16,7 @@ from server.kernel.problem import Kind, Problem
 from server.mpi.identity import Identifier, PatientIdentity
 from server.mpi.stored import MEMBERS, PERSONS, Person, decode
 from server.mpi.traits import traits_of
+from storage.errors import VersionConflict
 from storage.ports import Records
 from storage.query import Equals, OneOf
 
@@ -43,10 +44,11 @@ class Standing:
         return tuple(dict.fromkeys(each.patient for person in self.persons.values() for each in person.members))
 
     def number_of(self, patient: str) -> str:
-        """The number a Patient was given, be it replaced."""
-        return next(
-            number for number, person in self.persons.items() if any(each.patient == patient for each in person.members)
-        )
+        """The number a Patient was given, be it replaced; `VersionConflict` where it left as the person was read."""
+        for number, person in self.persons.items():
+            if any(each.patient == patient for each in person.members):
+                return number
+        raise VersionConflict(MEMBERS, patient)
 
 
 class Persons:

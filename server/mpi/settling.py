@@ -81,18 +81,18 @@ class Settling:
 
     async def restore(self, patient: str) -> bool:
         """A member carries its number and its link again; whether anything had been missing."""
-        standing = await self._persons.standing_of(patient)
-        held = (await self._patients.read([patient])).get(patient) if standing is not None else None
-        if standing is None or held is None:
-            return False
-        acts = await self._remarked(standing, held, await self._others_stated(standing, held))
-        if not acts:
-            return False
-        try:
-            await self._patients.repository.commit(acts)
-        except VersionConflict:
-            return False  # written again meanwhile: whoever did that restores it, or the worker
-        return True
+
+        async def attempt() -> bool:
+            standing = await self._persons.standing_of(patient)
+            held = (await self._patients.read([patient])).get(patient) if standing is not None else None
+            if standing is None or held is None:
+                return False
+            acts = await self._remarked(standing, held, await self._others_stated(standing, held))
+            if acts:
+                await self._patients.repository.commit(acts)
+            return bool(acts)
+
+        return await self._patients.repository.retried(attempt)
 
     async def block_all(self) -> None:
         """Keys for patients written before there were any; once for an archive."""
@@ -148,7 +148,10 @@ class Settling:
         made = marked(held.resource, self._persons.system, standing.number, former=former, gone=others)
         if not any(is_linked(made, each) for each in standing.patients) and held.reference != standing.patients[0]:
             made = linked(made, standing.patients[0], SEE_ALSO)
-        return [*await self._patients.acts(CONTEXT, {held.reference: held}, {held.reference: made})]
+        acts = await self._patients.acts(CONTEXT, {held.reference: held}, {held.reference: made})
+        # On the condition that they are still one person: else a link that is taken back at this moment would return.
+        guards = [put(PERSONS, each, standing.persons[each], at) for each, at in standing.versions.items()]
+        return [*acts, *guards] if acts else []
 
     async def _others_stated(self, standing: Standing, held: Held) -> dict[str, Standing]:
         """Master numbers on it that are other persons', who exist."""

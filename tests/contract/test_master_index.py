@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
@@ -23,7 +23,7 @@ from server.mpi.identity import Identifier, PatientIdentity
 from server.mpi.master_index import MasterIndex
 from server.mpi.number import is_number
 from server.mpi.stored import DUE, MEMBERS, PERSONS
-from storage.ports import Put, Records
+from storage.ports import Put, Record, Records
 from tests.contract.conftest import Archive
 from tests.server.fhir.small import CONTEXT, TickingClock
 
@@ -347,6 +347,41 @@ def test_a_link_that_an_ordinary_update_drops_comes_back_since_consents_follow_i
         region.add(each.removeprefix("Patient/"), ("urn:oid:1.9", number))
     region.run(region.index.settle())
     assert (region.links(a), region.links(b)) == (set(), {(a, "seealso")})
+
+
+class Between:
+    """A store where something happens once, right after persons were read for the nth time."""
+
+    def __init__(self, records: Records, number: int, act: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._records = records
+        self._left = number
+        self._act = act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    async def get(self, collection: str, ids: Sequence[str]) -> list[Record]:
+        found = await self._records.get(collection, ids)
+        self._left -= collection == PERSONS
+        if collection == PERSONS and not self._left:
+            await self._act()
+        return found
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("leaving", ["a", "b"])
+def test_a_link_that_is_taken_back_while_it_is_restored_does_not_return(
+    region: Region, leaving: str, number: int
+) -> None:
+    a, b = region.add("a", ("urn:oid:1.9", "7")), region.add("b", ("urn:oid:1.9", "8"))
+    region.run(region.index.link(CONTEXT, a, b))
+    region.add("b", ("urn:oid:1.9", "8"))
+    store = region.fhir.repository.records
+    meddled: Any = Between(store, number, lambda: region.index.unlink(CONTEXT, f"Patient/{leaving}"))
+    region.run(MasterIndex(meddled, region.fhir.repository, AUTHORITY, TickingClock()).restore(b))
+    assert region.enroll(b).patients == (b,)
+    assert [each for each, _ in region.numbers(b)] == [region.enroll(b).number.value]
+    assert region.links(b) == set()
 
 
 def test_whoever_may_not_change_all_of_both_persons_does_not_make_them_one(region: Region) -> None:
