@@ -15,7 +15,7 @@ from lxml import etree
 
 from server.fhir.json_form import Resource
 from server.xds.datatypes import Dtm, is_oid, uuid_oid
-from server.xds.fhir_codes import code_of, system_of
+from server.xds.fhir_codes import code_of, label_of, system_of
 from server.xds.fhir_identifiers import URI, cx_of, reference_id_of
 from server.xds.fhir_people_reading import patient_info, texts, xcn_of, xon_of
 from server.xds.metadata import Author, Code, DocumentEntry, Localized
@@ -29,6 +29,8 @@ _HOUR = len("2026112209")
 _GENDERS = {"M": "male", "F": "female", "UN": "other"}
 _PARTS = ("family", "given", "prefix", "suffix")
 _LONGEST = 1024
+_SCAN = re.compile(rb">[A-Za-z0-9+/=\s]{%d,}<" % (1 << 20))
+"""A scanned document within (XDS-SD), which may be longer than what libxml2 takes as one text (10 MB)."""
 
 _Node = etree._Element | None
 
@@ -43,6 +45,7 @@ def read(octets: bytes, mime_type: str) -> SelfTold:
 
 
 def _parsed(octets: bytes) -> etree._Element:
+    octets = _SCAN.sub(lambda found: found[0][:_LONGEST] + b"<", octets)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(octets, parser)
@@ -67,7 +70,7 @@ def _entry(root: etree._Element, patient: Resource, mime_type: str) -> DocumentE
         unique_id=_unique_id(_one(root, "id")),
         mime_type=mime_type,
         type_code=_code(_one(root, "code")),
-        confidentiality_codes=labels(_code(each) for each in root.iter(f"{{{_NAMESPACE}}}confidentialityCode")),
+        confidentiality_codes=labels(_labels(root)),
         event_codes=tuple(code for each in _all(root, f"{service}/code") if (code := _code(each))),
         facility_type_code=_code(_one(root, f"{encounter}/location/healthCareFacility/code")),
         authors=tuple(_authors(root)),
@@ -83,6 +86,13 @@ def _entry(root: etree._Element, patient: Resource, mime_type: str) -> DocumentE
         ),
         title=(Localized(title),) if (title := _text(_one(root, "title"))) else (),
     )
+
+
+def _labels(root: etree._Element) -> Iterator[Code | None]:
+    """Of the whole and of its parts, each with what it is in other code systems."""
+    for each in root.iter(f"{{{_NAMESPACE}}}confidentialityCode"):
+        for told in (each, *_all(each, "translation")):
+            yield from (label_of(one) or code_of(one) for one in _codings(told))
 
 
 def _authors(root: etree._Element) -> Iterator[Author]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
+from server.access.labels import LEVELS, level_of
 from server.fhir.json_form import Resource
 from server.xds.datatypes import is_oid
 from server.xds.fhir_texts import tidied
@@ -44,8 +45,7 @@ _NAMED = {"DCM": "1.2.840.10008.2.16.4", "LN": "2.16.840.1.113883.6.1", "SCT": "
 _OTHER = "urn:weft:coding-scheme:"
 _URIS = ("http://", "https://", "urn:")
 
-CONFIDENTIALITY = "2.16.840.1.113883.5.25"
-
+CONFIDENTIALITY, ACT_CODE = "2.16.840.1.113883.5.25", "2.16.840.1.113883.5.4"
 
 _LEVELS = {
     "U": "unrestricted",
@@ -108,6 +108,21 @@ def code_of_concept(concept: Resource | None) -> Code | None:
         if (code := code_of(each)) is not None:
             return code if code.display else code._replace(display=str((concept or {}).get("text", "")))
     return None
+
+
+def label_of(coding: Mapping[str, Any]) -> Code | None:
+    """One of `meta.security` as a confidentialityCode; `None` for what says nothing of how secret anything is.
+
+    Whatever the access decision takes for a label is one, be it without a system or with one of old.
+    """
+    code = code_of(coding)
+    if code is None or code.scheme in (CONFIDENTIALITY, ACT_CODE):
+        return code
+    if level_of([coding]) is None:
+        return None
+    return (
+        code._replace(scheme=CONFIDENTIALITY) if code.code in LEVELS else code._replace(scheme=code.scheme or ACT_CODE)
+    )
 
 
 def codes_of_concepts(concepts: Sequence[Resource]) -> tuple[Code, ...]:

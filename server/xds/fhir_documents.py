@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.fhir.json_form import Resource
-from server.xds.fhir_codes import code_of, code_of_concept, codes_of_concepts, level
+from server.fhir.redaction import INLINE_LABEL
+from server.fhir.taken_out import elements
+from server.xds.fhir_codes import code_of_concept, codes_of_concepts, label_of, level
 from server.xds.fhir_identifiers import URI, cx_of, dtm_of, reference_id_of
 from server.xds.fhir_people_reading import authors_of, patient_info, person_of
 from server.xds.metadata import Code, DocumentEntry, Localized
@@ -87,10 +89,14 @@ class _Document:
         return Code(str(profiles[0]).partition("|")[0], URI) if profiles else None
 
     def _labels(self) -> Iterator[Code | None]:
-        if told := self.composition.get("confidentiality"):
-            yield level(str(told))
-        for resource in (self.bundle, *(each.get("resource", {}) for each in self.bundle["entry"])):
-            yield from map(code_of, resource.get("meta", {}).get("security", ()))
+        """Of everything in it, however deep: a whole resource or, inline, a single element."""
+        for each in elements(self.bundle):
+            if each.get("resourceType") == "Composition" and "confidentiality" in each:
+                yield level(str(each["confidentiality"]))
+            if "resourceType" in each:
+                yield from map(label_of, each.get("meta", {}).get("security", ()))
+            if each.get("url") == INLINE_LABEL and "valueCoding" in each:
+                yield label_of(each["valueCoding"])
 
     def _events(self) -> list[Mapping[str, Any]]:
         return list(self.composition.get("event", ()))

@@ -22,12 +22,13 @@ from server.xds import cda_headers, fhir_documents
 from server.xds.datatypes import Dtm, uuid_oid
 from server.xds.document_reference import local_id
 from server.xds.errors import ErrorCode, refused
+from server.xds.fhir_codes import label_of
 from server.xds.fhir_refusals import in_fhir
 from server.xds.merged_patients import surviving
-from server.xds.metadata import Association, Submission, SubmissionSet
+from server.xds.metadata import Association, Code, Submission, SubmissionSet
 from server.xds.provide_bundle import ProvideBundles
 from server.xds.provide_defaults import completed_document, completed_set
-from server.xds.self_told import SelfTold
+from server.xds.self_told import SelfTold, labels
 from server.xds.vocabulary import HAS_MEMBER
 
 ACT = "ITI-106"
@@ -42,6 +43,8 @@ class _Sent:
     octets: bytes
     mime_type: str
     bundle: Resource | None = None
+    labels: tuple[Code, ...] = ()
+    """Of what it came in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,10 @@ class GenerateMetadata:
         resource = given.resource("document", "Binary", "Bundle") or _posted(invocation)
         id_ = f"urn:uuid:{uuid4()}"
         try:
+            await self._check(resource)
             sent = await self._offload.cpu(_sent, resource, invocation.media_type)
-            await self._check(sent)
+            if sent.bundle is not None and sent.bundle is not resource:
+                await self._check(sent.bundle)
             await self._provide(context, sent, await self._offload.cpu(_told, sent), id_)
         except Problem as refusal:
             raise in_fhir(refusal, {id_: _PLACE}) from None
@@ -73,11 +78,10 @@ class GenerateMetadata:
     def _offload(self) -> Offload:
         return self.by.repository.contents.offload
 
-    async def _check(self, sent: _Sent) -> None:
-        if sent.bundle is not None:
-            [problem] = await self.by.validation.check_all([sent.bundle])
-            if problem is not None:
-                raise problem
+    async def _check(self, resource: Resource) -> None:
+        [problem] = await self.by.validation.check_all([resource])
+        if problem is not None:
+            raise problem
 
     async def _provide(self, context: Context, sent: _Sent, told: SelfTold, id_: str) -> None:
         address = self.by.bases.local(told.patient)
@@ -125,14 +129,18 @@ def _sent(resource: Resource, media_type: str) -> _Sent:
         octets = base64.b64decode(str(resource.get("data", "")))
     except (binascii.Error, ValueError):
         raise refused(ErrorCode.INVALID_CONTENT, "The data of the Binary are not base64.") from None
+    told = tuple(filter(None, map(label_of, resource.get("meta", {}).get("security", ()))))
     if name in (_JSON, _XML):
-        return _Sent(octets, name, (xml_form.decode if name == _XML else json_form.decode)(octets))
+        return _Sent(octets, name, (xml_form.decode if name == _XML else json_form.decode)(octets), told)
     if name in _CDA:
-        return _Sent(octets, content_type)
+        return _Sent(octets, content_type, labels=told)
     raise Problem(Kind.UNSUPPORTED, "A document is CDA (text/xml) or FHIR (application/fhir+json, +xml) here.")
 
 
 def _told(sent: _Sent) -> SelfTold:
     if sent.bundle is not None:
-        return fhir_documents.read(sent.bundle, sent.mime_type)
-    return cda_headers.read(sent.octets, sent.mime_type)
+        made = fhir_documents.read(sent.bundle, sent.mime_type)
+    else:
+        made = cda_headers.read(sent.octets, sent.mime_type)
+    secret = labels((*made.entry.confidentiality_codes, *sent.labels))
+    return replace(made, entry=replace(made.entry, confidentiality_codes=secret))

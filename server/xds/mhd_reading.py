@@ -15,7 +15,7 @@ from typing import Any
 from server.fhir.json_form import Resource
 from server.xds.document_reference import RELATIONS
 from server.xds.errors import ErrorCode, refused
-from server.xds.fhir_codes import CONFIDENTIALITY, code_of, code_of_concept, codes_of_concepts
+from server.xds.fhir_codes import code_of, code_of_concept, codes_of_concepts, label_of
 from server.xds.fhir_identifiers import UNIQUE_ID, cx_of, dtm_of, home_of, reference_id_of, unique_id_of
 from server.xds.fhir_people import AUTHOR_ORGANIZATION
 from server.xds.fhir_people_reading import Find, authors_of, patient_info, person_of, xcn_of, xon_of, xtns
@@ -24,8 +24,6 @@ from server.xds.metadata import Author, Code, DocumentEntry, Folder, Localized, 
 from server.xds.vocabulary import APPROVED, DEPRECATED, ENCOUNTER, ORDER, RPLC, XFRM, XFRM_RPLC
 
 _KINDS = {"Encounter": ENCOUNTER, "ServiceRequest": ORDER}
-LABELS = frozenset({CONFIDENTIALITY, "2.16.840.1.113883.5.4"})
-"""Confidentiality, and codes of sensitivity."""
 _TYPES = {code: kind for kind, code in reversed(RELATIONS.items())}
 
 
@@ -87,8 +85,8 @@ def _labels(resource: Resource) -> tuple[Code, ...]:
     """Of the document, and what labels the resource itself: no label is ever lost."""
     told = codes_of_concepts(resource.get("securityLabel", ()))
     known = {each.key for each in told}
-    meta = (code_of(each) for each in resource.get("meta", {}).get("security", ()))
-    return (*told, *(each for each in meta if each and each.scheme in LABELS and each.key not in known))
+    meta = map(label_of, resource.get("meta", {}).get("security", ()))
+    return (*told, *(each for each in meta if each and each.key not in known))
 
 
 def _source_patient(provided: Provided, told: Mapping[str, Any] | None) -> dict[str, Any]:

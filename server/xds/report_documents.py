@@ -14,7 +14,7 @@ from server.fhir.json_form import Resource
 from server.fhir.stored import Stored
 from server.xds.community import Community
 from server.xds.datatypes import Cxi, is_mime_type, is_oid, uuid_oid
-from server.xds.fhir_codes import CONFIDENTIALITY, code_of, code_of_concept, level
+from server.xds.fhir_codes import code_of, code_of_concept, label_of, level
 from server.xds.fhir_identifiers import DICOM_UID, UNIQUE_ID, cx_of, dtm_of, is_accession, reference_id_of
 from server.xds.fhir_people_reading import Find, authors_of, patient_info, person_of
 from server.xds.metadata import Association, Code, DocumentEntry, Localized, Submission, SubmissionSet
@@ -25,7 +25,6 @@ from server.xds.vocabulary import ACCESSION, HAS_MEMBER, RPLC, STUDY_INSTANCE
 ISSUED = frozenset(("final", "amended", "corrected", "appended"))
 WITHDRAWN = frozenset(("entered-in-error", "cancelled"))
 _IDS = UUID("6f1c2f5e-8e0b-5d2b-9c57-3b1f0a1e7a5d")
-_LABELS = (CONFIDENTIALITY, "2.16.840.1.113883.5.4")
 _LONGEST = 250
 
 
@@ -143,8 +142,8 @@ def _coded(concept: Resource | None) -> Code | None:
 
 def _confidentiality(told: Sequence[Resource], codes: ReportCodes) -> tuple[Code, ...]:
     """The labels of everything whose content is in the document."""
-    labels = (code_of(each) for one in told for each in one.get("meta", {}).get("security", ()))
-    found = tuple(dict.fromkeys(each for each in labels if each is not None and each.scheme in _LABELS))
+    labels = (label_of(each) for one in told for each in one.get("meta", {}).get("security", ()))
+    found = tuple(dict.fromkeys(each for each in labels if each is not None))
     return found or (level(codes.unlabelled),)
 
 

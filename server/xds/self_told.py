@@ -19,7 +19,6 @@ from server.xds.errors import ErrorCode, refused
 from server.xds.fhir_codes import CONFIDENTIALITY
 from server.xds.fhir_identifiers import URI, unique_id_of
 from server.xds.metadata import Code, DocumentEntry
-from server.xds.mhd_reading import LABELS
 
 _GLOBAL = ("urn:oid:", "urn:uuid:")
 _MOST_LABELS = 100
@@ -45,7 +44,7 @@ def unique_id(identifier: dict[str, Any]) -> str:
 
 def labels(codes: Iterable[Code | None]) -> tuple[Code, ...]:
     """Labels of the whole and of its parts, each once: a document is as secret as the most secret thing in it."""
-    found = {each.key: each for each in codes if each is not None and each.scheme in LABELS}
+    found = {each.key: each for each in codes if each is not None}
     levels = [each for each in found.values() if each.scheme == CONFIDENTIALITY and each.code in LEVELS]
     lower = sorted(levels, key=lambda each: LEVELS.index(each.code))[:-1]
     kept = tuple(each for each in found.values() if each not in lower)

@@ -129,6 +129,18 @@ def test_a_document_is_as_secret_as_what_is_in_it(world: MhdWorld) -> None:
     assert [each["code"] for each in shown["meta"]["security"]] == ["V"]
 
 
+def test_a_label_of_what_a_document_came_in_is_the_documents(world: MhdWorld) -> None:
+    patient = world.patient()
+    secret = [{"code": "R"}, {"system": "urn:other", "code": "PSY"}, {"system": "urn:other", "code": "x"}]
+    for content_type, sent in (
+        ("text/xml", cda(number_of(world, patient), root=AUTHORITY, unique=oid())),
+        ("application/fhir+json", json.dumps(fhir_document(identifiers(patient), unique=oid())).encode()),
+    ):
+        labelled = binary(sent, content_type) | {"meta": {"security": secret}}
+        entry = generated(world, world.ask("POST", OPERATION, parameters(labelled)))
+        assert [each.code for each in entry.confidentiality_codes] == ["R", "PSY"]
+
+
 def test_the_same_document_again_is_the_same_and_another_under_its_id_is_refused(world: MhdWorld) -> None:
     patient, unique = world.patient(), oid()
     number = number_of(world, patient)

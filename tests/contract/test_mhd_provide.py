@@ -125,7 +125,9 @@ def test_a_comprehensive_bundle_with_a_patient_of_its_own(world: MhdWorld) -> No
     codes = {
         "type": concept("18748-4"), "category": [concept("11490-0")], "author": [{"reference": "#p"}],
         "contained": [{"resourceType": "Practitioner", "id": "p", "name": [{"family": "Wu"}]}],
-        "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]},
+        "meta": {
+            "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}, {"code": "V"}]
+        },
         "securityLabel": [concept("N", "http://terminology.hl7.org/CodeSystem/v3-Confidentiality")],
         "context": {"facilityType": concept("HOSP"), "practiceSetting": concept("RAD"), "sourcePatientInfo": subject},
     }  # fmt: skip
@@ -142,7 +144,7 @@ def test_a_comprehensive_bundle_with_a_patient_of_its_own(world: MhdWorld) -> No
     [shown] = world.resources(f"/DocumentReference?patient={known['id']}")
 
     assert shown["context"]["sourcePatientInfo"]["identifier"] == {"system": "urn:oid:1.2.6.6", "value": "P-9"}
-    assert {each["code"] for each in shown["meta"]["security"]} == {"N", "R"}
+    assert {each["code"] for each in shown["meta"]["security"]} == {"N", "R", "V"}
     del made["type"]
     refused = world.ask("POST", "", bundle(subject, made, level="Comprehensive", more=[entry]))
     assert (refused.status, "typeCode" in issues(refused)) == (400, True)

@@ -124,6 +124,22 @@ def test_a_report_written_over_fhir_is_retrieved_over_xds(world: MhdWorld) -> No
     assert len(world.resources(f"/DiagnosticReport?patient={patient['id']}")) == 1
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"code": "V"},
+        {"system": "http://hl7.org/fhir/v3/Confidentiality", "code": "V"},
+        {"system": "x:y", "code": "PSY"},
+    ],
+)
+def test_what_is_a_label_of_a_report_is_one_of_its_document(world: MhdWorld, label: dict[str, str]) -> None:
+    patient = world.patient()
+    world.served.create(report(patient, meta={"security": [label, {"system": "x:y", "code": "z"}]}))
+    world.follow()
+    [entry] = documents(world, patient, "Approved")
+    assert [each.code for each in entry.confidentiality_codes] == [label["code"]]
+
+
 def test_a_changed_report_replaces_its_document_and_a_withdrawn_one_deprecates_it(world: MhdWorld) -> None:
     patient = world.patient()
     form = {"contentType": "application/pdf", "data": base64.b64encode(PDF).decode(), "title": "CT"}

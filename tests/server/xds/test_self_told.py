@@ -78,6 +78,54 @@ def test_a_document_bears_the_labels_of_its_parts_and_of_levels_the_highest() ->
     assert labels([None, level("V"), level("N"), level("V")]) == (level("V"),)
 
 
+LEVEL = b'<confidentialityCode code="N" codeSystem="2.16.840.1.113883.5.25"/>'
+
+
+@pytest.mark.parametrize(
+    ("told", "codes"),
+    [
+        ('<confidentialityCode code="R"/>', [level("R")]),
+        ('<confidentialityCode code="3" codeSystem="1.2.156.1"/>', [Code("3", "1.2.156.1")]),
+        (
+            '<confidentialityCode nullFlavor="OTH"><translation code="V" codeSystem="2.16.840.1.113883.5.25"/>'
+            "</confidentialityCode>",
+            [level("V")],
+        ),
+        ('<confidentialityCode nullFlavor="UNK"/>', []),
+    ],
+)
+def test_no_label_of_a_cda_document_is_lost(told: str, codes: list[Code]) -> None:
+    found = cda_headers.read(CDA.replace(LEVEL, told.encode()), "text/xml").entry.confidentiality_codes
+    assert [each.key for each in found] == [each.key for each in codes]
+
+
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+
+
+@pytest.mark.parametrize("system", [CONFIDENTIALITY, "http://hl7.org/fhir/v3/Confidentiality", None])
+@pytest.mark.parametrize("place", ["resource", "within", "inline"])
+def test_no_label_within_a_fhir_document_is_lost(place: str, system: str | None) -> None:
+    label = {"code": "V"} | ({"system": system} if system else {})
+    labelled: Any = {"resourceType": "Basic", "code": {"text": "x"}, "meta": {"security": [label]}}
+    if place == "within":
+        labelled = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": labelled}]}
+    if place == "inline":
+        inline = {"extension": [{"url": INLINE, "valueCoding": label}], "text": "x"}
+        labelled = {"resourceType": "Basic", "code": inline}
+    bundle = fhir_document([NUMBER])
+    bundle["entry"].append({"fullUrl": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e9", "resource": labelled})
+    [found] = fhir_documents.read(bundle, "application/fhir+json").entry.confidentiality_codes
+    assert found.key == level("V").key
+
+
+def test_a_scanned_document_may_be_long() -> None:
+    scanned = b'<text mediaType="application/pdf" representation="B64">' + b"JVBERi0x" * 2_000_000 + b"</text>"
+    told = cda_headers.read(cda("P-7", root="1.2.6.5", more=scanned.decode()), "text/xml")
+    assert told.entry.title == (Localized("胸部 CT"),)
+    with pytest.raises(Problem):
+        cda_headers.read(CDA + scanned[scanned.index(b">") :], "text/xml")
+
+
 def test_a_unique_id_is_the_same_for_the_same_identifier_and_nobody_elses() -> None:
     uuid = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
     assert unique_id({"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid}"}) == uuid_oid(uuid)
