@@ -30,7 +30,7 @@ def check(bundle: Resource, place: Place, run: Run) -> None:
             _check_entry(each, (place, "entry", index), run)
     if run.options.profiles_of_entries:
         _check_demanded(entries, place, run)
-    if bundle.get("type") == "document" and type(entries[0]) is dict:
+    if bundle.get("type") == "document" and entries and type(entries[0]) is dict:
         _check_document(bundle, entries, place, run)
 
 

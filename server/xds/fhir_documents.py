@@ -75,7 +75,7 @@ class _Document:
             source_patient_id=next((cx for each in patient.get("identifier", ()) if (cx := cx_of(each))), ""),
             source_patient_info=patient_info(patient),
             reference_ids=tuple(self._encounters()),
-            title=(Localized(str(composition["title"])),),
+            title=(Localized(title),) if (title := str(composition.get("title", ""))) else (),
         )
 
     def _unique_id(self) -> str:

@@ -94,15 +94,15 @@ def xcn_of(resource: Resource) -> str:
     numbers = [each for each in resource.get("identifier", ()) if each.get("value")]
     names = resource.get("name") or resource.get("deviceName") or [{}]
     name = next((each for each in names if each.get("use") == "official"), names[0])
-    given = list(name.get("given", ()))
+    given = _listed(name, "given")
     degrees = [str(each.get("code", {}).get("text", "")) for each in resource.get("qualification", ())]
     person = Xcn(
         id=str(numbers[0]["value"]) if numbers else "",
         family=str(name.get("family") or name.get("text") or name.get("name") or ""),
-        given=str(given[0]) if given else "",
-        second=" ".join(map(str, given[1:])),
-        suffix=" ".join(map(str, name.get("suffix", ()))),
-        prefix=" ".join(map(str, name.get("prefix", ()))),
+        given="".join(given[:1]),
+        second=" ".join(given[1:]),
+        suffix=" ".join(_listed(name, "suffix")),
+        prefix=" ".join(_listed(name, "prefix")),
         degree=degrees[0] if degrees else "",
         authority=_authority(numbers[0]) if numbers else "",
     )
@@ -153,21 +153,26 @@ def patient_info(patient: Resource) -> tuple[str, ...]:
 
 
 def _name(name: Mapping[str, Any]) -> str:
-    given = [str(each) for each in name.get("given", ())]
+    given = _listed(name, "given")
     parts = (
         str(name.get("family") or ("" if given else name.get("text", ""))),
         "".join(given[:1]),
         " ".join(given[1:]),
-        " ".join(name.get("suffix", ())),
-        " ".join(name.get("prefix", ())),
+        " ".join(_listed(name, "suffix")),
+        " ".join(_listed(name, "prefix")),
     )
     return _joined(parts)
 
 
 def _address(address: Mapping[str, Any]) -> str:
-    lines = [str(each) for each in address.get("line", ())]
+    lines = _listed(address, "line")
     rest = (str(address.get(each, "")) for each in ("city", "state", "postalCode", "country"))
     return _joined(("".join(lines[:1]), " ".join(lines[1:]), *rest))
+
+
+def _listed(element: Mapping[str, Any], name: str) -> list[str]:
+    """The values of a list: one that has none but extensions is null there (R4 json.html#primitive)."""
+    return [str(each) for each in element.get(name, ()) if each is not None]
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -168,6 +168,14 @@ def refusals(number: str, numbers: Any) -> Iterator[tuple[str, Any, int, str]]:
     document = fhir_document(numbers, unique=oid())
     yield "no document", document | {"type": "collection"}, 400, "no FHIR document"
     yield "no Composition", document | {"entry": document["entry"][1:]}, 422, "bdl-11"
+    yield "no entries", document | {"entry": []}, 400, ""
+    absent = {"extension": [{"url": "http://example.org/x", "valueCode": "unknown"}]}
+    yield (
+        "a title of extensions",
+        fhir_document([], unique=oid(), title=None, _title=absent),
+        422,
+        "XDSUnknownPatientId",
+    )
     yield "no title", fhir_document(numbers, unique=oid(), title=None), 400, "title"
     yield "no base64", {"resourceType": "Binary", "contentType": "text/xml", "data": "x"}, 400, "base64"
     yield "bent JSON", binary(b"{", "application/fhir+json"), 400, ""

@@ -126,7 +126,10 @@ def test_a_comprehensive_bundle_with_a_patient_of_its_own(world: MhdWorld) -> No
         "type": concept("18748-4"), "category": [concept("11490-0")], "author": [{"reference": "#p"}],
         "contained": [{"resourceType": "Practitioner", "id": "p", "name": [{"family": "Wu"}]}],
         "meta": {
-            "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}, {"code": "V"}]
+            "security": [
+                {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"},
+                {"code": "V"},
+            ]
         },
         "securityLabel": [concept("N", "http://terminology.hl7.org/CodeSystem/v3-Confidentiality")],
         "context": {"facilityType": concept("HOSP"), "practiceSetting": concept("RAD"), "sourcePatientInfo": subject},

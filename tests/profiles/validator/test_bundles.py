@@ -88,3 +88,7 @@ def test_an_entry_can_be_held_against_a_profile() -> None:
     options = Options(profiles_of_entries=(("Observation", 0, vitals),))
     found = errors(bundle("collection", entry(None, observation(valueString="x"))), options=options)
     assert {each.expression for each in found} == {"Bundle.entry[0].resource"}
+
+
+def test_a_document_of_no_entries_is_refused() -> None:
+    assert errors(bundle("document"))

@@ -126,6 +126,22 @@ def test_a_scanned_document_may_be_long() -> None:
         cda_headers.read(CDA + scanned[scanned.index(b">") :], "text/xml")
 
 
+def test_values_that_have_only_extensions_are_none() -> None:
+    """Each is null in its list, or not there at all (R4 json.html#primitive)."""
+    bundle = fhir_document([NUMBER])
+    patient, doctor = (bundle["entry"][n]["resource"] for n in (1, 3))
+    patient["address"] = [{"line": [None, "Road 1"]}]
+    for each in (patient, doctor):
+        each["name"] = [{"family": "Li", "given": [None, "Na"], "suffix": [None], "prefix": [None]}]
+    del bundle["entry"][0]["resource"]["title"]
+    entry = fhir_documents.read(bundle, "application/fhir+json").entry
+    assert entry.title == ()
+    assert [each for each in entry.source_patient_info if each[:5] != "PID-3"] == [
+        "PID-5|Li^Na", "PID-7|19700102", "PID-8|M", "PID-11|Road 1",
+    ]  # fmt: skip
+    assert entry.legal_authenticator == "D7^Li^Na^^^^^^&1.2.6.8&ISO"
+
+
 def test_a_unique_id_is_the_same_for_the_same_identifier_and_nobody_elses() -> None:
     uuid = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
     assert unique_id({"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid}"}) == uuid_oid(uuid)
