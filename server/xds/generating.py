@@ -1,7 +1,7 @@
 """Generate Metadata (MHD ITI-106): a CDA or FHIR document alone, registered with what it tells of itself.
 
 `$generate-metadata` on DocumentReference. It comes to one ITI-41 as every other way to provide a document does: whose
-it is, who may register it and what is told of it are decided there, and nothing is kept of what is refused.
+it is, who may register it and what is told of it are decided there, and no document is kept that is refused.
 """
 
 from __future__ import annotations
