@@ -145,13 +145,11 @@ async def open_vault(url: str, threads: Threads) -> Vault:
         return FolderVault(root, threads)
     if scheme == "s3":
         try:
-            from storage.s3.blobs import bucket_store
+            from storage.s3.blobs import bucket_store, check_bucket
             from storage.s3.vault import S3Vault
         except ImportError as error:
             raise _lacking("a bucket in S3 needs an extra", "'weft[s3]'", error) from error
-        vault = S3Vault(bucket_store(**_bucket(urlsplit(url))))
-        await vault.check()
-        return vault
+        return S3Vault(await check_bucket(bucket_store(**_bucket(urlsplit(url)))))
     raise ValueError(f"scheme {scheme!r} is not known; use file:///path or s3://bucket/prefix")
 
 
@@ -255,12 +253,10 @@ async def _open_blobs(url: str, threads: Threads) -> Blobs:
 
 async def _open_bucket(url: SplitResult) -> Blobs:
     try:
-        from storage.s3.blobs import S3Blobs, bucket_store
+        from storage.s3.blobs import S3Blobs, bucket_store, check_bucket
     except ImportError as error:
         raise _lacking("blobs in S3 need an extra", "'weft[s3]'", error) from error
-    blobs = S3Blobs(bucket_store(**_bucket(url)))
-    await blobs.check()
-    return blobs
+    return S3Blobs(await check_bucket(bucket_store(**_bucket(url))))
 
 
 def _bucket(url: SplitResult) -> dict[str, Any]:

@@ -66,7 +66,8 @@ async def _let_go(keep: int, target: Target, lock: Lock, taken: Taken) -> int:
     except StorageError as error:
         say(f"There is a new snapshot, but not all older ones could be let go of: {error}")
         return LACKING
-    say(f"let go of {let_go.snapshots} older snapshots, with {let_go.files:,} files that only they had")
+    if let_go.snapshots:
+        say(f"let go of {let_go.snapshots} older snapshots, with {let_go.files:,} files that only they had")
     return DONE
 
 

@@ -69,16 +69,18 @@ def bucket_store(
     )
 
 
+async def check_bucket(store: S3Store) -> S3Store:
+    """The bucket itself, if it answers to these credentials."""
+    with translated():
+        async for _ in obstore.list(store, chunk_size=1):
+            break
+    return store
+
+
 class S3Blobs:
     def __init__(self, store: S3Store) -> None:
         self._store = store
         self._puts = asyncio.Semaphore(_PUTS_AT_ONCE)
-
-    async def check(self) -> None:
-        """Whether the bucket answers to these credentials."""
-        with translated():
-            async for _ in obstore.list(self._store, chunk_size=1):
-                return
 
     async def put(self, chunks: AsyncIterator[Bytes]) -> BlobRef:
         async with aclosing(even(chunks)) as pieces:

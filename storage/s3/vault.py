@@ -25,12 +25,6 @@ class S3Vault:
         self._store = store
         self._puts = asyncio.Semaphore(_PUTS_AT_ONCE)
 
-    async def check(self) -> None:
-        """Whether the bucket answers to these credentials."""
-        with translated():
-            async for _ in obstore.list(self._store, chunk_size=1):
-                return
-
     async def put_all(self, entries: Sequence[tuple[str, Bytes]]) -> None:
         puts = [asyncio.ensure_future(self._put_one(checked(name), content)) for name, content in entries]
         await settled(all_of(puts))
